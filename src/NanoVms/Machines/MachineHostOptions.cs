@@ -1,0 +1,33 @@
+using NanoVms.Network;
+
+namespace NanoVms.Machines;
+
+/// <summary>Where machines live and what they boot.</summary>
+public sealed record MachineHostOptions
+{
+    /// <summary>Holds a folder per machine, the name service's files and the lock; absolute, on a file system with sparse files.</summary>
+    public required string Folder { get; init; }
+
+    /// <summary>The guest kernel and its initramfs; asked once, at the first start of a machine.</summary>
+    public required Func<CancellationToken, Task<BootFiles>> Boot { get; init; }
+
+    /// <summary>The bridge and its addresses.</summary>
+    public NetworkOptions Network { get; init; } = new();
+
+    /// <summary>Writable-disk templates and the probe's answer are kept here, shared by hosts on one computer.</summary>
+    public string CacheFolder { get; init; } = "/var/cache/byteport";
+
+    /// <summary>The account that hypervisors run as; made when it is missing.</summary>
+    public string UserName { get; init; } = "byteport";
+
+    /// <summary>How long a machine may take from its process's start to its agent's first answer.</summary>
+    public TimeSpan BootTimeout { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>The most machines at once; a start past it fails with a transient error.</summary>
+    public int MaxMachines { get; init; } = 1000;
+}
+
+/// <summary>What every machine boots.</summary>
+/// <param name="KernelPath">An uncompressed ELF <c>vmlinux</c> with a PVH entry.</param>
+/// <param name="InitramfsPath">A cpio archive whose <c>/init</c> is the agent.</param>
+public sealed record BootFiles(string KernelPath, string InitramfsPath);

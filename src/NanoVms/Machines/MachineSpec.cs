@@ -1,0 +1,45 @@
+namespace NanoVms.Machines;
+
+/// <summary>What a machine is made of. Immutable; kept with the machine.</summary>
+public sealed record MachineSpec
+{
+    /// <summary>For people: 1 to 60 of <c>a-z 0-9 -</c>. Several machines may share one.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Virtual processors, 1 to 64.</summary>
+    public int Cpus { get; init; } = 1;
+
+    /// <summary>Host processors' worth of time, 0.01 or more; null for no limit. Enforced once <see cref="BootBurst"/> is over.</summary>
+    public double? CpuLimit { get; init; }
+
+    /// <summary>How long after the main process's start the machine may still use its processors whole.</summary>
+    public TimeSpan BootBurst { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>The guest's memory, 64 MiB to 1 TiB.</summary>
+    public int MemoryMiB { get; init; } = 256;
+
+    /// <summary>Size of the writable layer in bytes, 16 MiB to 16 TiB; sparse, so that only what is written takes room.</summary>
+    public long DiskBytes { get; init; } = 10L << 30;
+
+    /// <summary>EROFS image files, absolute, lowest first; overlaid they are the guest's root.</summary>
+    public IReadOnlyList<string> Layers { get; init; } = [];
+
+    public IReadOnlyList<DriveSpec> Drives { get; init; } = [];
+
+    public NetworkMode Network { get; init; } = NetworkMode.Nat;
+
+    /// <summary>Certificate authorities (PEM) that the guest should trust, or null for its image's own.</summary>
+    public string? CaBundle { get; init; }
+
+    /// <summary>Names the guest resolves by itself, to IPv4 addresses.</summary>
+    public IReadOnlyDictionary<string, string> Hosts { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>The isolation group, for example a team.</summary>
+    public string Owner { get; init; } = "";
+
+    /// <summary>Kept with the machine and given back by <see cref="Machine.Spec"/>; nothing here reads them.</summary>
+    public IReadOnlyDictionary<string, string> Labels { get; init; } = new Dictionary<string, string>();
+
+    /// <summary><c>auto</c> or <c>qemu</c>.</summary>
+    public string Driver { get; init; } = "auto";
+}
