@@ -1,0 +1,11 @@
+using System.Net;
+
+namespace NanoVms.Agent;
+
+/// <summary>The guest's one network card, <c>eth0</c>.</summary>
+/// <param name="Address">IPv4.</param>
+/// <param name="PrefixLength">1 to 32.</param>
+/// <param name="Gateway">IPv4, on the same network; null for no route out.</param>
+/// <param name="DnsServer">IPv4; null leaves <c>/etc/resolv.conf</c> without a name server.</param>
+/// <param name="Mtu">576 to 65535 bytes.</param>
+public sealed record GuestNetwork(IPAddress Address, int PrefixLength, IPAddress? Gateway, IPAddress? DnsServer, int Mtu);
