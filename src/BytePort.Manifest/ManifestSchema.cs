@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using BytePort.Manifest.Shapes;
 
 namespace BytePort.Manifest;
