@@ -1,0 +1,4 @@
+import './style.css';
+import { createCounter } from './counter.js';
+
+createCounter(document.querySelector('#counter'));
