@@ -94,6 +94,7 @@ internal sealed class ObjectShape(IReadOnlyList<Field> fields) : Shape
             return Refuse(node, path.Length == 0 ? "The manifest" : path, $"a mapping of keys ({KeyList})", errors);
 
         var pairs = new List<Pair>();
+        var refused = new List<string>();
         foreach (var entry in mapping.Entries)
         {
             var childPath = path.Length == 0 ? entry.Key.Text : $"{path}.{entry.Key.Text}";
@@ -101,11 +102,13 @@ internal sealed class ObjectShape(IReadOnlyList<Field> fields) : Shape
                 errors.Add(entry.Key.Location, $"Unknown key \"{Spelling.Shorten(entry.Key.Text)}\"{(path.Length == 0 ? "" : $" in {path}")}.", Suggest(entry.Key.Text));
             else if (known.Shape.Read(entry.Value, childPath, errors) is { } value)
                 pairs.Add(new(known.Key, entry.Key.Location, value));
+            else
+                refused.Add(known.Key);
         }
 
         foreach (var missing in fields.Where(field => field.Required && mapping.Entries.All(entry => entry.Key.Text != field.Key)))
             errors.Add(node.Location, $"{path} needs the key \"{missing.Key}\".", missing.Description);
-        return new Pairs(node.Location, pairs);
+        return new Pairs(node.Location, pairs) { Refused = refused };
     }
 
     public override JsonObject ToSchema()

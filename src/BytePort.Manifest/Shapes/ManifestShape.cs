@@ -6,7 +6,7 @@ namespace BytePort.Manifest.Shapes;
 internal static class ManifestShape
 {
     private const string NamePattern = "^[a-z][a-z0-9-]{0,38}$";
-    private const string NameExpected = "a name of 1 to 39 lower-case letters, digits and hyphens that starts with a letter";
+    private const string NameExpected = "1 to 39 lower-case letters, digits and hyphens, a letter first";
 
     private static readonly TextShape _name = new(NameExpected) { Pattern = NamePattern, MaxLength = 39 };
     private static readonly TextShape _command = new("a shell command") { MaxLength = 8000, Convert = text => text.Trim() is { Length: > 0 } command ? command : null };

@@ -26,6 +26,8 @@ internal static class ServiceRules
 
     private static void CheckKind(Pair service, Pairs pairs, ErrorList errors)
     {
+        if (pairs.Refused.Contains("kind"))
+            return;
         var kind = pairs.Get<string>("kind");
         if (kind is not null)
         {
@@ -35,7 +37,7 @@ internal static class ServiceRules
         else if (pairs.All.FirstOrDefault(pair => pair.Key == "schedule") is { } schedule)
             errors.Add(schedule.KeyLocation, $"services.{service.Key} has a schedule but is not of kind cron.", "Add kind: cron.");
 
-        if (kind == "cron" && pairs.Find<Leaf>("schedule") is null)
+        if (kind == "cron" && pairs.Find<Leaf>("schedule") is null && !pairs.Refused.Contains("schedule"))
             errors.Add(service.KeyLocation, $"services.{service.Key} is of kind cron and needs \"schedule\".", "Write for example schedule: \"0 3 * * *\".");
         if (kind is null && pairs.All.FirstOrDefault(pair => pair.Key == "spa") is { } spa && pairs.Find<Leaf>("start") is not null)
             errors.Add(spa.KeyLocation, $"services.{service.Key} has both \"spa\" and \"start\".", "spa is for static sites, start for processes: remove one.");

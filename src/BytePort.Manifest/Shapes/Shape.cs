@@ -41,6 +41,12 @@ internal sealed record Leaf(Location Location, object Content) : Value(Location)
 
 internal sealed record Items(Location Location, IReadOnlyList<Value> All) : Value(Location);
 
-internal sealed record Pairs(Location Location, IReadOnlyList<Pair> All) : Value(Location);
+/// <param name="Location">Where the mapping starts.</param>
+/// <param name="All">The keys whose values are right.</param>
+internal sealed record Pairs(Location Location, IReadOnlyList<Pair> All) : Value(Location)
+{
+    /// <summary>Keys that were written but whose values are wrong; the error is already reported.</summary>
+    public IReadOnlyList<string> Refused { get; init; } = [];
+}
 
 internal sealed record Pair(string Key, Location KeyLocation, Value Value);

@@ -34,13 +34,20 @@ internal sealed class YamlReader
             return null;
         }
 
+        var parser = new Parser(new StringReader(text));
         try
         {
-            return new YamlReader(new Parser(new StringReader(text)), errors).ReadStream();
+            return new YamlReader(parser, errors).ReadStream();
         }
         catch (YamlException exception)
         {
             errors.Add(At(exception.Start), $"This is not YAML: {exception.Message.TrimEnd('.')}.");
+            return null;
+        }
+        catch (Exception exception) when (exception is ArgumentException or FormatException or InvalidOperationException or OverflowException)
+        {
+            // The parser's own slips on malformed tags, escapes and directives; the text is at fault, not the program.
+            errors.Add(At(parser.Current?.End ?? Mark.Empty), $"This is not YAML: {exception.Message.TrimEnd('.')}.");
             return null;
         }
     }
@@ -74,7 +81,8 @@ internal sealed class YamlReader
             return known.Node;
         }
 
-        var head = (NodeEvent)_parser.Current;
+        if (_parser.Current is not NodeEvent head)
+            throw new YamlException(_parser.Current.Start, _parser.Current.End, "a value is missing");
         if (!head.Tag.IsEmpty && !head.Tag.IsNonSpecific)
             _errors.Add(start, $"The tag {head.Tag.Value} means nothing here.", "Remove it.");
         YamlNode node = head switch
