@@ -1,0 +1,154 @@
+using System.ComponentModel;
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace NanoVms.Commands;
+
+/// <summary>
+/// Starts programs that outlive this process: in a session of their own, with default signals, an empty environment
+/// but PATH, and exactly the open files that they are given.
+/// </summary>
+/// <remarks>
+/// System.Diagnostics.Process can pass no open files and starts no session. Files are passed so that a program without
+/// any rights of its own can use what only root may open. They keep close-on-exec here, so no other child gets them.
+/// </remarks>
+internal static unsafe partial class DetachedProcess
+{
+    // glibc: sizeof(posix_spawnattr_t) is 336, sizeof(posix_spawn_file_actions_t) 80, sizeof(sigset_t) 128.
+    private const int StructureSize = 1024;
+    private const short SetSignalDefaults = 0x04;
+    private const short SetSignalMask = 0x08;
+    private const short SetSession = 0x80;
+
+    /// <summary>The file numbers that the handles will have in the program, in their order.</summary>
+    public static int[] NumbersFor(IReadOnlyList<SafeHandle> handles)
+    {
+        // Above every source, so that copying one never overwrites another that is still to be copied.
+        var first = handles.Count == 0 ? 3 : handles.Max(h => (int)h.DangerousGetHandle()) + 1;
+        return [.. Enumerable.Range(Math.Max(first, 3), handles.Count)];
+    }
+
+    /// <param name="handles">Open in the program under <see cref="NumbersFor"/>'s numbers; the caller keeps and closes its own.</param>
+    /// <param name="error">The program's standard output and error.</param>
+    /// <exception cref="CommandException">The program is missing or the kernel refused to start it.</exception>
+    public static ProcessIdentity Start(Command command, IReadOnlyList<SafeHandle> handles, SafeHandle error)
+    {
+        var program = ProgramLocator.Require(command.Program);
+        var numbers = NumbersFor(handles);
+        var argumentList = new NativeStrings([program, .. command.Arguments]);
+        var environment = new NativeStrings([$"PATH={ProgramLocator.SearchPath}", "LANG=C.UTF-8"]);
+        var actions = NativeMemory.AllocZeroed(StructureSize);
+        var attributes = NativeMemory.AllocZeroed(StructureSize);
+        var signals = NativeMemory.AllocZeroed(StructureSize);
+        try
+        {
+            // SAFETY: the three blocks are larger than glibc's and musl's structures and live until the finally block;
+            // strings are NUL-terminated and the arrays NULL-terminated.
+            Check(FileActionsInit(actions), command);
+            Check(AttributesInit(attributes), command);
+            Check(AddOpen(actions, 0, "/dev/null", 0, 0), command);
+            Check(AddDuplicate(actions, (int)error.DangerousGetHandle(), 1), command);
+            Check(AddDuplicate(actions, (int)error.DangerousGetHandle(), 2), command);
+            for (var i = 0; i < handles.Count; i++)
+                Check(AddDuplicate(actions, (int)handles[i].DangerousGetHandle(), numbers[i]), command);
+            Check(AddChangeDirectory(actions, "/"), command);
+            Check(SetMask(attributes, signals), command);
+            _ = FillSignals(signals);
+            Check(SetDefaults(attributes, signals), command);
+            Check(SetFlags(attributes, SetSignalDefaults | SetSignalMask | SetSession), command);
+            Check(PosixSpawn(out var id, program, actions, attributes, argumentList.Pointer, environment.Pointer), command);
+            GC.KeepAlive(handles);
+
+            // The child cannot be reaped by anyone else, so the number is still its own even if it ended already.
+            return ProcessIdentity.Of(id) ?? throw Ended(id, command);
+        }
+        finally
+        {
+            _ = FileActionsDestroy(actions);
+            _ = AttributesDestroy(attributes);
+            NativeMemory.Free(actions);
+            NativeMemory.Free(attributes);
+            NativeMemory.Free(signals);
+            argumentList.Dispose();
+            environment.Dispose();
+        }
+    }
+
+    private static CommandException Ended(int id, Command command)
+    {
+        _ = new ProcessIdentity(id, 0, "").Reap();
+        return new CommandException($"'{command}' ended at once.", command.Program, CommandFailure.NotStarted);
+    }
+
+    private static void Check(int errorNumber, Command command)
+    {
+        if (errorNumber != 0)
+        {
+            throw new CommandException(
+                $"Cannot start '{command}': {new Win32Exception(errorNumber).Message}.", command.Program, CommandFailure.NotStarted);
+        }
+    }
+
+    /// <summary>A NULL-terminated array of NUL-terminated UTF-8 strings.</summary>
+    private sealed class NativeStrings : IDisposable
+    {
+        public NativeStrings(IReadOnlyList<string> values)
+        {
+            Pointer = (byte**)NativeMemory.AllocZeroed((nuint)(values.Count + 1), (nuint)sizeof(byte*));
+            for (var i = 0; i < values.Count; i++)
+            {
+                if (values[i].Contains('\0', StringComparison.Ordinal))
+                    throw new ArgumentException($"Argument {i} holds a NUL character.", nameof(values));
+                var bytes = Encoding.UTF8.GetBytes(values[i]);
+                Pointer[i] = (byte*)NativeMemory.AllocZeroed((nuint)bytes.Length + 1);
+                bytes.CopyTo(new Span<byte>(Pointer[i], bytes.Length));
+            }
+        }
+
+        public byte** Pointer { get; }
+
+        public void Dispose()
+        {
+            for (var i = 0; Pointer[i] != null; i++)
+                NativeMemory.Free(Pointer[i]);
+            NativeMemory.Free(Pointer);
+        }
+    }
+
+    // Each returns 0 or an error number.
+    [LibraryImport("libc", EntryPoint = "posix_spawn_file_actions_init")]
+    private static partial int FileActionsInit(void* actions);
+
+    [LibraryImport("libc", EntryPoint = "posix_spawn_file_actions_destroy")]
+    private static partial int FileActionsDestroy(void* actions);
+
+    [LibraryImport("libc", EntryPoint = "posix_spawn_file_actions_addopen", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int AddOpen(void* actions, int number, string path, int flags, uint mode);
+
+    [LibraryImport("libc", EntryPoint = "posix_spawn_file_actions_adddup2")]
+    private static partial int AddDuplicate(void* actions, int source, int number);
+
+    [LibraryImport("libc", EntryPoint = "posix_spawn_file_actions_addchdir_np", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int AddChangeDirectory(void* actions, string path);
+
+    [LibraryImport("libc", EntryPoint = "posix_spawnattr_init")]
+    private static partial int AttributesInit(void* attributes);
+
+    [LibraryImport("libc", EntryPoint = "posix_spawnattr_destroy")]
+    private static partial int AttributesDestroy(void* attributes);
+
+    [LibraryImport("libc", EntryPoint = "posix_spawnattr_setflags")]
+    private static partial int SetFlags(void* attributes, short flags);
+
+    [LibraryImport("libc", EntryPoint = "posix_spawnattr_setsigmask")]
+    private static partial int SetMask(void* attributes, void* signals);
+
+    [LibraryImport("libc", EntryPoint = "posix_spawnattr_setsigdefault")]
+    private static partial int SetDefaults(void* attributes, void* signals);
+
+    [LibraryImport("libc", EntryPoint = "sigfillset")]
+    private static partial int FillSignals(void* signals);
+
+    [LibraryImport("libc", EntryPoint = "posix_spawn", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int PosixSpawn(out int id, string path, void* actions, void* attributes, byte** arguments, byte** environment);
+}

@@ -1,0 +1,47 @@
+using System.Globalization;
+using NanoVms.Commands;
+
+namespace NanoVms.Network;
+
+/// <summary>The ip, bridge and nft commands of the guests' network, as argument lists and batches.</summary>
+internal static class IpCommands
+{
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
+
+    public static Command Batch(IEnumerable<string> lines) => new("ip", "-batch", "-") { StandardInput = Join(lines), Timeout = Limit };
+
+    public static Command BridgeBatch(IEnumerable<string> lines) => new("bridge", "-batch", "-") { StandardInput = Join(lines), Timeout = Limit };
+
+    public static Command Nft(string script) => new("nft", "-f", "-") { StandardInput = script, Timeout = Limit };
+
+    public static Command Routes() => new("ip", "-json", "-4", "route", "show", "table", "all") { Timeout = Limit };
+
+    public static IEnumerable<string> AddBridge(string bridge, string mac, string alias) =>
+    [
+        $"link add name {bridge} address {mac} type bridge stp_state 0 forward_delay 0 mcast_snooping 0",
+        $"link set dev {bridge} alias {alias}",
+    ];
+
+    public static IEnumerable<string> ConfigureBridge(string bridge, Ipv4Prefix prefix, int mtu) =>
+    [
+        $"address replace {prefix.At(1)}/{prefix.Length.ToString(CultureInfo.InvariantCulture)} dev {bridge}",
+        $"link set dev {bridge} mtu {mtu.ToString(CultureInfo.InvariantCulture)} up",
+    ];
+
+    public static IEnumerable<string> DeleteLink(string name) => [$"link delete dev {name}"];
+
+    /// <summary>
+    /// Isolated ports reach the bridge itself but not each other; without flooding and with a fixed forwarding entry
+    /// a guest never sees a frame that is meant for another.
+    /// </summary>
+    public static IEnumerable<string> ConfigurePort(string port, string bridge, int mtu) =>
+    [
+        $"link set dev {port} master {bridge} mtu {mtu.ToString(CultureInfo.InvariantCulture)}",
+        $"link set dev {port} type bridge_slave isolated on learning off flood off mcast_flood off",
+        $"link set dev {port} up",
+    ];
+
+    public static IEnumerable<string> Forwarding(string port, string mac) => [$"fdb replace {mac} dev {port} master static"];
+
+    private static string Join(IEnumerable<string> lines) => string.Join('\n', lines) + "\n";
+}
