@@ -1,1 +1,3 @@
-return 0;
+using BytePort.Server.Hosting;
+
+return await Server.RunAsync(args);

@@ -1,0 +1,103 @@
+using System.Net;
+
+namespace BytePort.Server.Hosting;
+
+/// <summary>How this server runs: set once from the command line and the environment.</summary>
+internal sealed record ServerOptions
+{
+    /// <summary>Folder that holds everything the platform keeps: database, blobs, machines, logs.</summary>
+    public required string DataFolder { get; init; }
+
+    /// <summary>Address to listen on, <c>host:port</c>; <c>localhost</c> means the loopback addresses.</summary>
+    public string Listen { get; init; } = "localhost:8080";
+
+    /// <summary>Connection string of an external PostgreSQL; null starts a private one under the data folder.</summary>
+    public string? Database { get; init; }
+
+    /// <summary>Folder for stack images and guest kernels; may be shared by several platforms of one host.</summary>
+    public string CacheFolder { get; init; } = "/var/cache/byteport";
+
+    /// <summary>Folder of sample projects, served as Git repositories; null serves none.</summary>
+    public string? SamplesFolder { get; init; }
+
+    /// <summary>The guest agent's executable.</summary>
+    public required string AgentPath { get; init; }
+
+    /// <summary>Stop the server, its machines and its database instead of starting.</summary>
+    public bool Down { get; init; }
+
+    public string ListenHost => Listen[..Listen.LastIndexOf(':')];
+
+    public int ListenPort => int.Parse(Listen[(Listen.LastIndexOf(':') + 1)..], System.Globalization.CultureInfo.InvariantCulture);
+
+    /// <summary>The domain under which apps get their names: <c>name.localhost</c>.</summary>
+    public string AppDomain { get; init; } = "localhost";
+
+    /// <summary>The address a person types for the platform itself.</summary>
+    public Uri Url => new($"http://{(IPAddress.TryParse(ListenHost.Trim('[', ']'), out var address) && address.Equals(IPAddress.Any) ? "localhost" : ListenHost)}:{ListenPort}");
+
+    public Uri AppUrl(string name) => new($"http://{name}.{AppDomain}:{ListenPort}");
+
+    public string InData(params string[] parts) => Path.Combine([DataFolder, .. parts]);
+
+    /// <summary>Reads the command line; collects every mistake before it gives up.</summary>
+    /// <exception cref="ServerOptionsException">Names each unknown or malformed argument.</exception>
+    public static ServerOptions Parse(IReadOnlyList<string> arguments, Func<string, string?> environment)
+    {
+        var values = new Dictionary<string, string>();
+        var errors = new List<string>();
+        var down = false;
+        for (var i = 0; i < arguments.Count; i++)
+        {
+            switch (arguments[i])
+            {
+                case "--down":
+                    down = true;
+                    break;
+                case "--data" or "--listen" or "--database" or "--cache" or "--samples" or "--agent" when i + 1 < arguments.Count:
+                    values[arguments[i]] = arguments[++i];
+                    break;
+                case "--data" or "--listen" or "--database" or "--cache" or "--samples" or "--agent":
+                    errors.Add($"{arguments[i]} needs a value.");
+                    break;
+                default:
+                    errors.Add($"Unknown argument '{arguments[i]}'. Known: --data DIR, --listen HOST:PORT, --database CONNECTION, --cache DIR, --samples DIR, --agent FILE, --down.");
+                    break;
+            }
+        }
+
+        if (!values.TryGetValue("--data", out var data))
+        {
+            errors.Add("--data DIR is missing: the folder for database, blobs and machines.");
+        }
+
+        var listen = values.GetValueOrDefault("--listen", "localhost:8080");
+        var colon = listen.LastIndexOf(':');
+        if (colon < 1 || !ushort.TryParse(listen.AsSpan(colon + 1), out var port) || port == 0)
+        {
+            errors.Add($"--listen '{listen}' is not HOST:PORT, for example localhost:8080 or 0.0.0.0:80.");
+        }
+
+        var agent = values.GetValueOrDefault("--agent") ?? environment("BYTEPORT_AGENT") ?? Path.Combine(AppContext.BaseDirectory, "nanovms-agent");
+        if (errors.Count > 0)
+        {
+            throw new ServerOptionsException(string.Join(Environment.NewLine, errors));
+        }
+
+        return new ServerOptions
+        {
+            DataFolder = Path.GetFullPath(data!),
+            Listen = listen,
+            Database = NullIfEmpty(values.GetValueOrDefault("--database") ?? environment("BYTEPORT_DATABASE")),
+            CacheFolder = Path.GetFullPath(values.GetValueOrDefault("--cache") ?? environment("BYTEPORT_CACHE") ?? "/var/cache/byteport"),
+            SamplesFolder = values.TryGetValue("--samples", out var samples) ? Path.GetFullPath(samples) : null,
+            AgentPath = Path.GetFullPath(agent),
+            Down = down,
+        };
+    }
+
+    private static string? NullIfEmpty(string? value) => string.IsNullOrWhiteSpace(value) ? null : value;
+}
+
+/// <summary>The command line cannot be used; the message lists every mistake, one a line.</summary>
+internal sealed class ServerOptionsException(string message) : Exception(message);
