@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
+using System.Text.Json.Serialization;
 
 namespace NanoVms.Commands;
 
@@ -17,6 +18,7 @@ public sealed partial record ProcessIdentity(int Id, long StartTicks, string Boo
     /// <summary>Null when there is no such process, or only its exit code is left.</summary>
     public static ProcessIdentity? Of(int id) => ReadStartTicks(id) is { } ticks ? new ProcessIdentity(id, ticks, CurrentBoot.Value) : null;
 
+    [JsonIgnore]
     public bool IsAlive => BootId == CurrentBoot.Value && ReadStartTicks(Id) == StartTicks;
 
     /// <summary>Sends a signal if the process is this one.</summary>

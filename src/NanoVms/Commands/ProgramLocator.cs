@@ -11,6 +11,7 @@ public static class ProgramLocator
     private static readonly FrozenDictionary<string, string> Packages = new Dictionary<string, string>
     {
         ["apt-get"] = "apt",
+        ["bridge"] = "iproute2",
         ["cpio"] = "cpio",
         ["crun"] = "crun",
         ["depmod"] = "kmod",
@@ -30,11 +31,13 @@ public static class ProgramLocator
         ["nft"] = "nftables",
         ["qemu-img"] = "qemu-utils",
         ["qemu-system-x86_64"] = "qemu-system-x86",
+        ["setpriv"] = "util-linux",
         ["setsid"] = "util-linux",
         ["skopeo"] = "skopeo",
         ["ssh"] = "openssh-client",
         ["sysctl"] = "procps",
         ["tar"] = "tar",
+        ["unshare"] = "util-linux",
         ["zstd"] = "zstd",
     }.ToFrozenDictionary();
 

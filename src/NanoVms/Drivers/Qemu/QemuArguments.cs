@@ -1,0 +1,98 @@
+using System.Globalization;
+
+namespace NanoVms.Drivers.Qemu;
+
+/// <summary>Writes QEMU's argument list. Pure.</summary>
+internal static class QemuArguments
+{
+    public const string Program = "qemu-system-x86_64";
+
+    /// <summary>Monitor name of the ring that holds the guest's console.</summary>
+    public const string ConsoleDevice = "console";
+
+    /// <summary>Name of the agent's port in the guest.</summary>
+    public const string AgentPort = "nanovms.agent";
+
+    /// <summary>Bytes of console kept: a ring in QEMU's memory, so a guest that writes for ever fills nothing.</summary>
+    public const int ConsoleBytes = 64 * 1024;
+
+    /// <summary>The most disks: a microvm has 24 places for virtio devices, four are taken by channel, network, randomness and balloon.</summary>
+    public const int MaxDisks = 20;
+
+    /// <summary>What <c>ps</c> shows and orphans are found by.</summary>
+    public static string ProcessName(string machineId) => $"nanovms-{machineId}";
+
+    /// <summary>MiB of translated code kept under TCG: small machines stay small, large ones translate less often.</summary>
+    public static int TranslationMiB(int memoryMiB) => Math.Clamp(memoryMiB / 4, 32, 256);
+
+    public static IReadOnlyList<string> Build(QemuLaunch launch)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(launch.Disks.Count, MaxDisks, nameof(launch));
+        List<string> arguments =
+        [
+            "-name", $"guest={launch.MachineId},process={ProcessName(launch.MachineId)}",
+            "-M", "microvm,rtc=on,pcie=off,x-option-roms=off,dump-guest-core=off",
+            .. Accelerator(launch),
+            "-m", Text(launch.MemoryMiB),
+            "-smp", Text(launch.Cpus),
+            "-nodefaults", "-no-user-config", "-display", "none",
+            // A guest that resets, powers off or panics stays, halted, until its console has been read.
+            "-action", "reboot=shutdown,shutdown=pause,panic=pause",
+            "-kernel", launch.KernelPath,
+            "-initrd", launch.InitramfsPath,
+            "-append", launch.CommandLine,
+            "-chardev", $"ringbuf,id={ConsoleDevice},size={Text(ConsoleBytes)}",
+            "-serial", $"chardev:{ConsoleDevice}",
+            "-chardev", $"socket,id=monitor,fd={Text(launch.MonitorFile)},server=on,wait=off",
+            "-mon", "chardev=monitor,mode=control",
+            "-chardev", $"socket,id=agent,fd={Text(launch.AgentFile)},server=on,wait=off",
+            "-device", "virtio-serial-device,max_ports=2",
+            "-device", $"virtserialport,chardev=agent,name={AgentPort}",
+            "-object", "rng-builtin,id=random",
+            "-device", "virtio-rng-device,rng=random",
+            // Gives memory that the guest has freed back to the computer.
+            "-device", "virtio-balloon-device,free-page-reporting=on,deflate-on-oom=on",
+        ];
+        for (var i = 0; i < launch.Disks.Count; i++)
+            arguments.AddRange(Disk(launch.Disks[i], i));
+        if (launch.TapFile is { } tap)
+        {
+            arguments.AddRange(
+            [
+                "-netdev", $"tap,id=net,fd={Text(tap)}",
+                "-device", $"virtio-net-device,netdev=net,mac={launch.Mac},host_mtu={Text(launch.Mtu)}",
+            ]);
+        }
+
+        // No new programs, no other rights, no other resources: the last word, so that nothing above needs them.
+        arguments.AddRange(["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]);
+        return arguments;
+    }
+
+    private static string[] Accelerator(QemuLaunch launch) => launch.Accelerated
+        ? ["-accel", "kvm", "-cpu", "host"]
+        : ["-accel", $"tcg,thread={(launch.Cpus > 1 ? "multi" : "single")},tb-size={Text(TranslationMiB(launch.MemoryMiB))}", "-cpu", "max,la57=off"];
+
+    private static IEnumerable<string> Disk(QemuDisk disk, int index)
+    {
+        var set = Text(index + 1);
+        var id = $"disk{Text(index)}";
+        var access = disk.ReadOnly ? "readonly" : "writable";
+        yield return "-add-fd";
+        yield return $"fd={Text(disk.File)},set={set},opaque={access}";
+        yield return "-blockdev";
+        yield return disk switch
+        {
+            // Read through the computer's page cache, which all machines with the same layer share. Nobody writes, so no locks.
+            { ReadOnly: true } => $"driver=raw,node-name={id},read-only=on,file.driver=file,file.filename=/dev/fdset/{set},file.locking=off",
+            // What the guest discards or zeroes takes no room.
+            { IsEphemeral: true } =>
+                $"driver=raw,node-name={id},cache.no-flush=on,discard=unmap,detect-zeroes=unmap,file.driver=file,file.filename=/dev/fdset/{set}",
+            _ => $"driver=raw,node-name={id},discard=unmap,detect-zeroes=unmap,file.driver=file,file.filename=/dev/fdset/{set}",
+        };
+        yield return "-device";
+        yield return $"virtio-blk-device,drive={id},serial={disk.Serial}";
+    }
+
+    private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,42 @@
+namespace NanoVms.Drivers.Qemu;
+
+/// <summary>One disk of a machine.</summary>
+/// <param name="Serial">How the guest finds it: 1 to 20 characters.</param>
+/// <param name="File">Number of the inherited file.</param>
+/// <param name="IsEphemeral">True when its content need not survive the machine, so that the guest's flushes may be skipped.</param>
+internal sealed record QemuDisk(string Serial, int File, bool ReadOnly, bool IsEphemeral);
+
+/// <summary>All that decides a machine's command line; files are numbers that the process inherits.</summary>
+internal sealed record QemuLaunch
+{
+    /// <summary>In the process's name, by which a machine without a state file is found.</summary>
+    public required string MachineId { get; init; }
+
+    public required int Cpus { get; init; }
+
+    public required int MemoryMiB { get; init; }
+
+    public required string KernelPath { get; init; }
+
+    public required string InitramfsPath { get; init; }
+
+    public required string CommandLine { get; init; }
+
+    /// <summary>True for KVM, false for TCG.</summary>
+    public required bool Accelerated { get; init; }
+
+    public required IReadOnlyList<QemuDisk> Disks { get; init; }
+
+    /// <summary>Listening Unix socket for the agent's channel.</summary>
+    public required int AgentFile { get; init; }
+
+    /// <summary>Listening Unix socket for the monitor.</summary>
+    public required int MonitorFile { get; init; }
+
+    /// <summary>Null without a network card.</summary>
+    public int? TapFile { get; init; }
+
+    public string? Mac { get; init; }
+
+    public int Mtu { get; init; }
+}

@@ -1,0 +1,282 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using Microsoft.Extensions.Logging;
+using Microsoft.Win32.SafeHandles;
+using NanoVms.Commands;
+
+namespace NanoVms.Network;
+
+/// <summary>
+/// The network of one machine host: a bridge, its addresses, the rules that confine guests, and their name service.
+/// Opening repairs whatever is missing; nothing of it ends with this process.
+/// </summary>
+internal sealed class GuestBridge : IAsyncDisposable
+{
+    private const string ForwardingSwitch = "/proc/sys/net/ipv4/ip_forward";
+    private const string RecordName = "network.json";
+    private readonly string _recordPath;
+    private readonly ILogger _logger;
+    private readonly NameService _names;
+    private readonly Firewall _firewall;
+    private readonly SemaphoreSlim _rules = new(1);
+    private readonly Lock _recordGate = new();
+    private readonly int _mtu;
+    private NetworkRecord _record;
+
+    private GuestBridge(string folder, NetworkOptions options, NetworkRecord record, int mtu, ILogger logger, TimeProvider time)
+    {
+        _recordPath = Path.Combine(folder, RecordName);
+        _record = record;
+        _mtu = mtu;
+        _logger = logger;
+        HostId = IdOf(record.Bridge);
+        Prefix = Ipv4Prefix.Parse(record.Prefix);
+        Pool = new AddressPool(Prefix.Count);
+        _firewall = new Firewall(HostId, record.Bridge, TapPrefix, Prefix);
+        _names = new NameService(record.Bridge, Prefix, options, GuestLease.Create(TapPrefix, Prefix, 1).UserId, logger, time);
+    }
+
+    /// <summary>Names tables, taps and control groups; follows from the bridge's name, which no two hosts of a computer share.</summary>
+    public string HostId { get; }
+
+    public Ipv4Prefix Prefix { get; }
+
+    /// <summary>Bytes; that of the interface by which packets leave the computer, so that none has to be cut.</summary>
+    public int Mtu => _mtu;
+
+    public AddressPool Pool { get; }
+
+    public string TapPrefix => $"bp{HostId}-";
+
+    /// <summary>Finds or makes the bridge. Steps: 1 prefix, 2 bridge, 3 rules with these guests, 4 forwarding, 5 name service.</summary>
+    /// <param name="guests">Places of the guests that are alive.</param>
+    public static async Task<GuestBridge> OpenAsync(
+        string folder, NetworkOptions options, IReadOnlyCollection<int> guests, ILogger logger, TimeProvider time, CancellationToken cancellationToken)
+    {
+        Validate(options);
+        var alias = AliasOf(folder);
+        RefuseForeignBridge(options.BridgeName, alias, folder);
+
+        // 1
+        var known = SafeFile.ReadJson(Path.Combine(folder, RecordName), NetworkJson.Default.NetworkRecord);
+        var record = known is not null && known.Bridge == options.BridgeName
+            ? known
+            : new NetworkRecord(options.BridgeName, await ChoosePrefixAsync(options, logger, cancellationToken), ReadForwarding(), null, "");
+        var mtu = HostRoutes.EgressMtu(ReadOrEmpty("/proc/net/route"), MtuOf);
+        var bridge = new GuestBridge(folder, options, record, mtu, logger, time);
+        bridge.Save(record);
+        try
+        {
+            await bridge.RepairAsync(alias, guests, cancellationToken);
+        }
+        catch (CommandException e)
+        {
+            await bridge.DisposeAsync();
+            throw new NetworkException($"Cannot set up {options.BridgeName}: {e.Message} It takes root and the packages iproute2 and nftables.", e);
+        }
+        catch
+        {
+            await bridge.DisposeAsync();
+            throw;
+        }
+
+        Log.NetworkReady(logger, options.BridgeName, bridge.Prefix, mtu);
+        return bridge;
+    }
+
+    public GuestLease LeaseAt(int index) => GuestLease.Create(TapPrefix, Prefix, index);
+
+    /// <summary>Makes a guest's tap and plugs it in. Whoever gets the handle keeps the tap alive.</summary>
+    public async Task<SafeFileHandle> PlugAsync(GuestLease guest, CancellationToken cancellationToken)
+    {
+        var tap = Tap.Create(guest.Tap);
+        try
+        {
+            await ConfigurePortAsync(guest, cancellationToken);
+            return tap;
+        }
+        catch
+        {
+            tap.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Isolates an interface that has the tap's name, and lets the guest's address out of it.</summary>
+    public async Task ConfigurePortAsync(GuestLease guest, CancellationToken cancellationToken)
+    {
+        DisableIpv6(guest.Tap);
+        var allow = RunRulesAsync(_firewall.Add(guest), cancellationToken);
+        _ = await CommandRunner.RunCheckedAsync(IpCommands.Batch(IpCommands.ConfigurePort(guest.Tap, _record.Bridge, _mtu)), cancellationToken);
+        _ = await CommandRunner.RunCheckedAsync(IpCommands.BridgeBatch(IpCommands.Forwarding(guest.Tap, guest.Mac)), cancellationToken);
+        await allow;
+    }
+
+    /// <summary>Takes the guest's rule away. The tap ended with its hypervisor.</summary>
+    public async Task UnplugAsync(GuestLease guest, CancellationToken cancellationToken)
+    {
+        await _rules.WaitAsync(cancellationToken);
+        try
+        {
+            // Fails when the rule is not there, which is what is wanted.
+            _ = await CommandRunner.RunAsync(IpCommands.Nft(_firewall.Delete(guest)), cancellationToken);
+        }
+        finally
+        {
+            _ = _rules.Release();
+        }
+    }
+
+    /// <summary>Takes everything away, each step even if another fails.</summary>
+    public async Task RemoveAsync(CancellationToken cancellationToken)
+    {
+        await _names.RemoveAsync(_record.NameServer, cancellationToken);
+        await TryRunAsync(IpCommands.Nft(_firewall.Remove()), cancellationToken);
+        if (Exists(_record.Bridge))
+            await TryRunAsync(IpCommands.Batch(IpCommands.DeleteLink(_record.Bridge)), cancellationToken);
+        if (!_record.Forwarding && !await OthersForwardAsync(cancellationToken))
+            await File.WriteAllTextAsync(ForwardingSwitch, "0", cancellationToken);
+        File.Delete(_recordPath);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _names.DisposeAsync();
+        _rules.Dispose();
+    }
+
+    internal static string IdOf(string bridge) => Hash(bridge)[..6];
+
+    private static string AliasOf(string folder) => $"byteport-{Hash(folder)[..16]}";
+
+    private static string Hash(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
+
+    private static void Validate(NetworkOptions options)
+    {
+        var name = options.BridgeName;
+        if (name.Length is 0 or > 15 || name.Any(c => !char.IsAsciiLetterLower(c) && !char.IsAsciiDigit(c) && c != '-'))
+            throw new NetworkException($"Bridge name '{name}' is not 1 to 15 of a-z, 0-9 and '-'.");
+        if (!Ipv4Prefix.TryParse(options.Prefix, out var prefix) || prefix.Length is < 16 or > 28)
+            throw new NetworkException($"Network prefix '{options.Prefix}' is not an IPv4 network of /16 to /28 such as 10.77.0.0/16.");
+        foreach (var server in options.Upstreams ?? [])
+        {
+            if (!System.Net.IPEndPoint.TryParse(server.Replace('#', ':'), out _))
+                throw new NetworkException($"Name server '{server}' is not an address such as 192.0.2.53 or 192.0.2.53#5353.");
+        }
+    }
+
+    private static void RefuseForeignBridge(string bridge, string alias, string folder)
+    {
+        if (!Exists(bridge) || ReadOrEmpty($"/sys/class/net/{bridge}/ifalias").Trim() is var found && found == alias)
+            return;
+        throw new NetworkException(
+            $"Interface {bridge} exists and is not that of the machines in {folder} (its alias is '{found}', not '{alias}'). "
+            + $"Choose another NetworkOptions.BridgeName, or remove it with 'ip link delete {bridge}' if nothing uses it.");
+    }
+
+    private static async Task<string> ChoosePrefixAsync(NetworkOptions options, ILogger logger, CancellationToken cancellationToken)
+    {
+        var routes = await CommandRunner.RunCheckedAsync(IpCommands.Routes(), cancellationToken);
+        // A name server is reached by the default route as a rule; a guest network over it would cut the computer off from it.
+        var servers = HostRoutes.NameServers(ReadOrEmpty("/etc/resolv.conf")).Select(a => Ipv4Prefix.TryParse(a.ToString(), out var p) ? p : (Ipv4Prefix?)null);
+        var taken = HostRoutes.Parse(routes.StandardOutput, options.BridgeName).Concat(servers.OfType<Ipv4Prefix>()).ToList();
+        var wanted = Ipv4Prefix.Parse(options.Prefix);
+        var chosen = HostRoutes.ChooseFree(wanted, taken);
+        if (chosen != wanted)
+            Log.PrefixTaken(logger, wanted, chosen);
+        return chosen.ToString();
+    }
+
+    private async Task RepairAsync(string alias, IReadOnlyCollection<int> guests, CancellationToken cancellationToken)
+    {
+        // 2
+        var name = _record.Bridge;
+        if (!Exists(name))
+        {
+            var mac = GuestLease.MacOf(Prefix.At(1));
+            _ = await CommandRunner.RunCheckedAsync(IpCommands.Batch(IpCommands.AddBridge(name, mac, alias)), cancellationToken);
+        }
+
+        DisableIpv6(name);
+        _ = await CommandRunner.RunCheckedAsync(IpCommands.Batch(IpCommands.ConfigureBridge(name, Prefix, _mtu)), cancellationToken);
+
+        // 3, before 4: there is no moment in which packets are forwarded without rules.
+        await RunRulesAsync(_firewall.Install(guests.Select(LeaseAt)), cancellationToken);
+
+        // 4
+        if (!ReadForwarding())
+        {
+            await File.WriteAllTextAsync(ForwardingSwitch, "1", cancellationToken);
+            Log.ForwardingTurnedOn(_logger, $"byteport_{HostId}");
+        }
+
+        // 5
+        await _names.StartAsync(_record.NameServer, _record.NameServerArguments, SaveNameServer, cancellationToken);
+    }
+
+    private void SaveNameServer(ProcessIdentity process)
+    {
+        lock (_recordGate)
+            Save(_record with { NameServer = process, NameServerArguments = _names.Arguments });
+    }
+
+    private void Save(NetworkRecord record)
+    {
+        _record = record;
+        SafeFile.WriteJson(_recordPath, record, NetworkJson.Default.NetworkRecord);
+    }
+
+    private async Task RunRulesAsync(string script, CancellationToken cancellationToken)
+    {
+        await _rules.WaitAsync(cancellationToken);
+        try
+        {
+            _ = await CommandRunner.RunCheckedAsync(IpCommands.Nft(script), cancellationToken);
+        }
+        finally
+        {
+            _ = _rules.Release();
+        }
+    }
+
+    private async Task TryRunAsync(Command command, CancellationToken cancellationToken)
+    {
+        var result = await CommandRunner.RunAsync(command, cancellationToken);
+        if (!result.Succeeded)
+            Log.RemovalFailed(_logger, _record.Bridge, result.StandardError.Trim());
+    }
+
+    private static async Task<bool> OthersForwardAsync(CancellationToken cancellationToken)
+    {
+        var tables = await CommandRunner.RunAsync(new Command("nft", "list", "tables"), cancellationToken);
+        return tables.StandardOutput.Contains("inet byteport_", StringComparison.Ordinal);
+    }
+
+    private static void DisableIpv6(string device)
+    {
+        var path = $"/proc/sys/net/ipv6/conf/{device}/disable_ipv6";
+        // Missing on a kernel without IPv6.
+        if (File.Exists(path))
+            File.WriteAllText(path, "1");
+    }
+
+    private static bool Exists(string device) => Directory.Exists($"/sys/class/net/{device}");
+
+    private static bool ReadForwarding() => ReadOrEmpty(ForwardingSwitch).Trim() == "1";
+
+    private static int? MtuOf(string device) =>
+        int.TryParse(ReadOrEmpty($"/sys/class/net/{device}/mtu"), CultureInfo.InvariantCulture, out var mtu) ? mtu : null;
+
+    private static string ReadOrEmpty(string path)
+    {
+        try
+        {
+            return File.ReadAllText(path);
+        }
+        catch (IOException)
+        {
+            return "";
+        }
+    }
+}

@@ -1,0 +1,30 @@
+using Microsoft.Extensions.Logging;
+
+namespace NanoVms.Network;
+
+internal static partial class Log
+{
+    [LoggerMessage(1, LogLevel.Information, "Guests are on {Bridge}, {Prefix}, MTU {Mtu}.")]
+    public static partial void NetworkReady(ILogger logger, string bridge, Ipv4Prefix prefix, int mtu);
+
+    [LoggerMessage(2, LogLevel.Warning, "This computer now forwards IPv4 packets (net.ipv4.ip_forward = 1) so that guests reach the internet; the rules of table inet {Table} confine them. It is turned off again when the machines are removed.")]
+    public static partial void ForwardingTurnedOn(ILogger logger, string table);
+
+    [LoggerMessage(3, LogLevel.Warning, "{Wanted} is in use on this computer; guests get {Chosen} instead.")]
+    public static partial void PrefixTaken(ILogger logger, Ipv4Prefix wanted, Ipv4Prefix chosen);
+
+    [LoggerMessage(4, LogLevel.Information, "The guests' name service runs as process {Process} on {Address}.")]
+    public static partial void NameServiceStarted(ILogger logger, int process, System.Net.IPAddress address);
+
+    [LoggerMessage(5, LogLevel.Information, "Adopted the guests' name service, process {Process}.")]
+    public static partial void NameServiceAdopted(ILogger logger, int process);
+
+    [LoggerMessage(6, LogLevel.Warning, "The guests' name service ended; it is started again.")]
+    public static partial void NameServiceEnded(ILogger logger);
+
+    [LoggerMessage(7, LogLevel.Error, "The guests' name service does not start: {Reason} The next try is in {Delay}.")]
+    public static partial void NameServiceFailed(ILogger logger, string reason, TimeSpan delay);
+
+    [LoggerMessage(8, LogLevel.Warning, "A step of removing {Bridge} failed: {Reason}")]
+    public static partial void RemovalFailed(ILogger logger, string bridge, string reason);
+}
