@@ -1,0 +1,44 @@
+namespace NanoVms.Machines.Cgroups;
+
+/// <summary>Where this computer keeps its control groups: for each controller the folder of its hierarchy and its version.</summary>
+/// <param name="Roots">Controller (<c>cpu</c>, <c>memory</c>, <c>pids</c>, <c>io</c>) to place; one that is missing is not there.</param>
+internal sealed record CgroupLayout(IReadOnlyDictionary<string, CgroupRoot> Roots)
+{
+    private static readonly string[] Wanted = ["cpu", "memory", "pids", "io"];
+
+    /// <summary>Reads <c>/proc/self/mountinfo</c> (proc(5)); a controller that version 1 holds is not in version 2.</summary>
+    /// <param name="controllersOf">Text of a version 2 hierarchy's <c>cgroup.controllers</c>.</param>
+    public static CgroupLayout Parse(string mountInfo, Func<string, string> controllersOf)
+    {
+        var roots = new Dictionary<string, CgroupRoot>();
+        foreach (var line in mountInfo.Split('\n'))
+        {
+            // "… ROOT MOUNTPOINT OPTIONS … - TYPE SOURCE SUPEROPTIONS"
+            var halves = line.Split(" - ");
+            var left = halves[0].Split(' ');
+            if (halves.Length < 2 || left.Length < 5)
+                continue;
+            var right = halves[1].Split(' ');
+            var controllers = right switch
+            {
+                ["cgroup2", ..] => controllersOf(left[4]).Split((char[])[' ', '\n'], StringSplitOptions.RemoveEmptyEntries),
+                ["cgroup", _, var options, ..] => [.. options.Split(',').Select(o => o == "blkio" ? "io" : o)],
+                _ => [],
+            };
+            foreach (var controller in controllers.Intersect(Wanted))
+                _ = roots.TryAdd(controller, new CgroupRoot(left[4], right[0] == "cgroup2" ? 2 : 1));
+        }
+
+        return new CgroupLayout(roots);
+    }
+
+    public static CgroupLayout OfThisComputer() => Parse(
+        File.ReadAllText("/proc/self/mountinfo"),
+        root => File.Exists(Path.Combine(root, "cgroup.controllers")) ? File.ReadAllText(Path.Combine(root, "cgroup.controllers")) : "");
+
+    public IEnumerable<string> Missing => Wanted.Where(c => !Roots.ContainsKey(c));
+}
+
+/// <param name="Path">Mount point of the hierarchy.</param>
+/// <param name="Version">1 or 2.</param>
+internal sealed record CgroupRoot(string Path, int Version);

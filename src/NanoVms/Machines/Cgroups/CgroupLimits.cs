@@ -1,0 +1,32 @@
+using System.Globalization;
+
+namespace NanoVms.Machines.Cgroups;
+
+/// <summary>Writes limits as the kernel's files want them. Pure.</summary>
+internal static class CgroupLimits
+{
+    private const int ShortPeriod = 50_000;
+    private const int LongPeriod = 100_000;
+    private const int MinQuota = 1_000;
+
+    /// <summary>File name and content, in the order in which they are to be written.</summary>
+    public static IEnumerable<(string File, string Content)> Memory(int version, long bytes) => version == 2
+        ? [("memory.max", Text(bytes)), ("memory.swap.max", "0"), ("memory.oom.group", "1")]
+        : [("memory.limit_in_bytes", Text(bytes)), ("memory.memsw.limit_in_bytes", Text(bytes))];
+
+    public static IEnumerable<(string File, string Content)> Pids(int count) => [("pids.max", Text(count))];
+
+    /// <summary>Null lifts the limit.</summary>
+    /// <param name="cpus">Host processors' worth of time.</param>
+    public static IEnumerable<(string File, string Content)> Cpu(int version, double? cpus)
+    {
+        // A shorter period makes shorter pauses for an app that used its share; the kernel takes no quota below 1 ms.
+        var period = cpus * ShortPeriod < MinQuota ? LongPeriod : ShortPeriod;
+        var quota = cpus is { } limit ? Text(Math.Max(MinQuota, (long)(limit * period))) : null;
+        return version == 2
+            ? [("cpu.max", $"{quota ?? "max"} {Text(period)}")]
+            : [("cpu.cfs_period_us", Text(period)), ("cpu.cfs_quota_us", quota ?? "-1")];
+    }
+
+    private static string Text(long number) => number.ToString(CultureInfo.InvariantCulture);
+}

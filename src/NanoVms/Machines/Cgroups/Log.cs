@@ -1,0 +1,12 @@
+using Microsoft.Extensions.Logging;
+
+namespace NanoVms.Machines.Cgroups;
+
+internal static partial class Log
+{
+    [LoggerMessage(1, LogLevel.Warning, "Machine {Machine}: control group step '{Step}' failed, its limit is not enforced: {Reason}")]
+    public static partial void CgroupFailed(ILogger logger, string machine, string step, string reason);
+
+    [LoggerMessage(2, LogLevel.Warning, "This computer has no control group for {Controllers}: those limits are not enforced.")]
+    public static partial void ControllersMissing(ILogger logger, string controllers);
+}
