@@ -1,0 +1,31 @@
+using BytePort.Server.Hosting;
+
+namespace BytePort.Server.Tests.Hosting;
+
+public class ServerOptionsTests
+{
+    [Fact]
+    public void Parse_AllArguments_AreTaken()
+    {
+        var options = ServerOptions.Parse(["--data", "/tmp/x", "--listen", "0.0.0.0:81", "--cache", "/c", "--agent", "/a"], _ => null);
+
+        Assert.Equal("/tmp/x", options.DataFolder);
+        Assert.Equal(81, options.ListenPort);
+        Assert.Equal("http://localhost:81/", options.Url.ToString());
+        Assert.Equal("http://shop.localhost:81/", options.AppUrl("shop").ToString());
+    }
+
+    [Fact]
+    public void Parse_SeveralMistakes_NamesThemAll()
+    {
+        var exception = Assert.Throws<ServerOptionsException>(() => ServerOptions.Parse(["--listen", "here", "--frobnicate"], _ => null));
+
+        Assert.Contains("--data", exception.Message, StringComparison.Ordinal);
+        Assert.Contains("'here'", exception.Message, StringComparison.Ordinal);
+        Assert.Contains("--frobnicate", exception.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Parse_DatabaseFromEnvironment_IsTaken()
+        => Assert.Equal("Host=db", ServerOptions.Parse(["--data", "/d"], name => name == "BYTEPORT_DATABASE" ? "Host=db" : null).Database);
+}
