@@ -1,3 +1,5 @@
+using BytePort.Manifest;
+
 namespace BytePort.Builds.Detection;
 
 /// <summary>Everything that building and running one service needs, with every gap filled.</summary>
@@ -40,17 +42,22 @@ public sealed record ServicePlan
 
     public string? HealthPath { get; init; }
 
-    public string Size { get; init; } = "tier-1";
+    /// <summary>Memory, processor time and disk of an instance.</summary>
+    public MachineSize Size { get; init; } = MachineSize.Tier1;
+
+    /// <summary>The port the service wants as <c>PORT</c>; any when null.</summary>
+    public int? Port { get; init; }
+
+    /// <summary>How many instances run, or null when the manifest does not say.</summary>
+    public ScaleManifest? Scale { get; init; }
+
+    public IReadOnlyList<VolumeManifest> Volumes { get; init; } = [];
+
+    /// <summary>Cron expression (UTC) of a <see cref="ServiceKind.Cron"/> service.</summary>
+    public string? Schedule { get; init; }
 
     /// <summary>From the manifest; the project's variables go on top of them.</summary>
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
-
-    public int MemoryMiB { get; init; } = 128;
-
-    /// <summary>Host processors.</summary>
-    public double CpuLimit { get; init; } = 0.1;
-
-    public long DiskBytes { get; init; } = 10L << 30;
 
     /// <summary>False when the service is files that are served as they are.</summary>
     public bool NeedsMachine => Kind != ServiceKind.Static || InstallCommand is not null || BuildCommand is not null;

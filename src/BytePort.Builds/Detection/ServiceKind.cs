@@ -1,8 +1,0 @@
-namespace BytePort.Builds.Detection;
-
-public enum ServiceKind
-{
-    Static = 0,
-    Web,
-    Worker,
-}
