@@ -1,0 +1,26 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using BytePort.Cli.Deployments;
+using BytePort.Cli.Login;
+
+namespace BytePort.Cli.Api;
+
+/// <summary>Serialization without reflection: it is most of the start-up time otherwise.</summary>
+[JsonSourceGenerationOptions(JsonSerializerDefaults.Web, UseStringEnumConverter = true)]
+[JsonSerializable(typeof(Deployment))]
+[JsonSerializable(typeof(DeploymentRequest))]
+[JsonSerializable(typeof(DeployResult))]
+[JsonSerializable(typeof(IReadOnlyList<Deployment>))]
+[JsonSerializable(typeof(IReadOnlyList<Machine>))]
+[JsonSerializable(typeof(IReadOnlyList<Project>))]
+[JsonSerializable(typeof(EmptyRequest))]
+[JsonSerializable(typeof(InfoResult))]
+[JsonSerializable(typeof(LogPage))]
+[JsonSerializable(typeof(LoginFile))]
+[JsonSerializable(typeof(Page<Deployment>))]
+[JsonSerializable(typeof(Page<Machine>))]
+[JsonSerializable(typeof(Page<Project>))]
+[JsonSerializable(typeof(Problem))]
+[JsonSerializable(typeof(ServerInfo))]
+[JsonSerializable(typeof(Upload))]
+internal sealed partial class ApiJson : JsonSerializerContext;

@@ -1,0 +1,88 @@
+namespace BytePort.Cli.Api;
+
+// The shapes of /api/v1 that the CLI uses; what it prints with --json has the same names. Statuses stay text, so that a newer server
+// can say more than this CLI knows.
+
+internal sealed record ServerInfo(string Name, string Version, string? AppDomain, string? Url);
+
+internal sealed record Page<T>(IReadOnlyList<T> Items, string? Next);
+
+internal sealed record Project(
+    string Name,
+    string Status,
+    string? Url,
+    DateTimeOffset CreatedAt,
+    IReadOnlyList<ProjectService>? Services,
+    Deployment? Live,
+    Deployment? Latest);
+
+internal sealed record ProjectService(string Name, string Kind, IReadOnlyList<string>? Routes, string? Status, IReadOnlyList<Instance>? Instances);
+
+internal sealed record Instance(string Machine, string Status, string? Reason, int Restarts);
+
+internal sealed record Deployment(
+    string Project,
+    int Number,
+    string Status,
+    bool Serving,
+    string? Url,
+    string? Reason,
+    string? Code,
+    DeploymentOrigin? Source,
+    IReadOnlyList<DeploymentStep>? Steps,
+    IReadOnlyList<DeploymentService>? Services,
+    int? QueuePosition,
+    DateTimeOffset CreatedAt,
+    DateTimeOffset? StartedAt,
+    DateTimeOffset? FinishedAt)
+{
+    /// <summary>True: the status will not change any more, except that a live deployment may be replaced.</summary>
+    public bool IsFinished => Status is "live" or "failed" or "canceled" or "superseded";
+}
+
+internal sealed record DeploymentOrigin(string Kind, string? Url, string? Ref, string? Commit, string? Message);
+
+internal sealed record DeploymentStep(string Name, string Status, DateTimeOffset? StartedAt, DateTimeOffset? FinishedAt, string? Reason);
+
+internal sealed record DeploymentService(string Name, string Kind);
+
+internal sealed record LogLine(
+    long Offset,
+    DateTimeOffset Time,
+    string? Stream,
+    string Text,
+    string? Step = null,
+    string? Service = null,
+    string? Machine = null);
+
+internal sealed record LogPage(IReadOnlyList<LogLine> Items, long? Next, bool End);
+
+internal sealed record Machine(
+    string Id,
+    string Name,
+    string? Project,
+    string? Service,
+    int? Deployment,
+    string State,
+    string? Driver,
+    bool Accelerated,
+    string? Address,
+    double Cpus,
+    int MemoryMiB,
+    DateTimeOffset? StartedAt,
+    int Restarts);
+
+internal sealed record Upload(string Id, string Url, DateTimeOffset ExpiresAt);
+
+internal sealed record EmptyRequest;
+
+internal sealed record DeploymentRequest(SourceRequest Source);
+
+internal sealed record SourceRequest(GitRequest? Git, UploadRequest? Upload);
+
+internal sealed record GitRequest(string Url, string? Ref);
+
+internal sealed record UploadRequest(string Id);
+
+/// <summary>RFC 9457 problem details with BytePort's stable code.</summary>
+internal sealed record Problem(string? Title, string? Detail, string? Code);

@@ -1,0 +1,64 @@
+using System.Globalization;
+using BytePort.Cli.Api;
+using BytePort.Cli.Logs;
+using BytePort.Cli.Terminal;
+
+namespace BytePort.Cli.Deployments;
+
+/// <summary>Shows a deployment while it runs, on standard error.</summary>
+internal sealed class DeploymentView(CliHost host)
+{
+    private readonly Dictionary<string, string> _steps = [];
+    private string? _status;
+    private int? _position;
+    private string? _step;
+
+    public void Show(LogLine line)
+    {
+        if (line.Step is { } step && step != _step)
+        {
+            _step = step;
+            host.Note(Dim($"── {step}"));
+        }
+
+        host.Note(LogText.Format(line, host.Colors));
+    }
+
+    public void Show(Deployment deployment)
+    {
+        if (deployment.Status == "queued" && deployment.QueuePosition is > 0 and var position && position != _position)
+            host.Note(string.Create(CultureInfo.InvariantCulture, $"Queued; {position} before it"));
+        _position = deployment.QueuePosition;
+        foreach (var step in deployment.Steps ?? [])
+        {
+            if (step.Status is "done" && _steps.GetValueOrDefault(step.Name) != "done")
+                host.Note(Dim($"✓ {step.Name}{Took(step.StartedAt, step.FinishedAt)}"));
+            _steps[step.Name] = step.Status;
+        }
+
+        _status = deployment.Status;
+    }
+
+    /// <summary>The last word: the URL on standard output when it serves, else the reason and what to do.</summary>
+    public void ShowEnd(Deployment deployment)
+    {
+        var took = Took(deployment.CreatedAt, deployment.FinishedAt);
+        if (deployment.Status == "live")
+        {
+            host.Note(string.Create(CultureInfo.InvariantCulture, $"Deployment {deployment.Number} of {deployment.Project} is live{took}"));
+            host.Result(deployment.Url ?? "");
+            return;
+        }
+
+        var code = deployment.Code is null ? "" : $" ({deployment.Code})";
+        var reason = deployment.Reason is null ? "" : $": {deployment.Reason.TrimEnd('.')}{code}";
+        host.Note(string.Create(CultureInfo.InvariantCulture, $"Deployment {deployment.Number} of {deployment.Project} is {deployment.Status}{took}{reason}."));
+        if (deployment.Status == "failed")
+            host.Note(string.Create(CultureInfo.InvariantCulture, $"What served before still serves. The whole log: byteport logs {deployment.Project} --build {deployment.Number}"));
+    }
+
+    private static string Took(DateTimeOffset? start, DateTimeOffset? end) =>
+        start is { } from && end is { } to ? string.Create(CultureInfo.InvariantCulture, $" after {(to - from).TotalSeconds:0.0} s") : "";
+
+    private string Dim(string text) => host.Colors ? $"\u001b[2m{text}\u001b[0m" : text;
+}

@@ -1,0 +1,11 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using BytePort.Manifest;
+
+namespace BytePort.Cli.Manifests;
+
+/// <summary>Serialization of what the manifest commands print.</summary>
+[JsonSourceGenerationOptions(JsonSerializerDefaults.Web, UseStringEnumConverter = true, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(ProjectManifest))]
+[JsonSerializable(typeof(IReadOnlyList<ManifestError>))]
+internal sealed partial class ManifestJson : JsonSerializerContext;

@@ -1,0 +1,59 @@
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Spectre.Console;
+
+namespace BytePort.Cli.Terminal;
+
+/// <summary>Everything that a command takes from the process around it, so that a test can give it something else.</summary>
+internal sealed class CliHost
+{
+    public required TextWriter Out { get; init; }
+    public required TextWriter Error { get; init; }
+    public required TextReader In { get; init; }
+
+    /// <summary>True: somebody can be asked, and may like colours and progress bars.</summary>
+    public required bool IsTerminal { get; init; }
+
+    public required Func<string, string?> Variable { get; init; }
+    public required string Folder { get; init; }
+    public required TimeProvider Time { get; init; }
+    public required Interrupts Interrupts { get; init; }
+
+    public bool Colors => IsTerminal && string.IsNullOrEmpty(Variable("NO_COLOR")) && Variable("TERM") != "dumb";
+
+    /// <summary>A line of the result, on standard output.</summary>
+    public void Result(string line) => Out.WriteLine(PlainText.Clean(line));
+
+    /// <summary>A line about what happens, on standard error.</summary>
+    public void Note(string line) => Error.WriteLine(PlainText.Clean(line, Colors));
+
+    /// <summary>The result as JSON on one line.</summary>
+    public void Json<T>(T value, JsonTypeInfo<T> type) => Out.WriteLine(JsonSerializer.Serialize(value, type));
+
+    /// <summary>Rows under a heading; the first column is what people copy.</summary>
+    public void Table(IReadOnlyList<string> headings, IEnumerable<IReadOnlyList<string>> rows)
+    {
+        var table = new Table { Border = TableBorder.None, ShowHeaders = true };
+        foreach (var heading in headings)
+            table.AddColumn(new TableColumn(new Text(heading, new Style(decoration: Decoration.Dim))) { NoWrap = true, Padding = new Padding(0, 0, 3, 0) });
+        foreach (var row in rows)
+            table.AddRow(row.Select(cell => new Text(PlainText.Clean(cell))));
+        CreateConsole(Out).Write(table);
+    }
+
+    /// <summary>A console over standard error, for progress and questions.</summary>
+    public IAnsiConsole ErrorConsole => CreateConsole(Error);
+
+    private IAnsiConsole CreateConsole(TextWriter writer)
+    {
+        var console = AnsiConsole.Create(new AnsiConsoleSettings
+        {
+            Out = new AnsiConsoleOutput(writer),
+            Ansi = Colors ? AnsiSupport.Detect : AnsiSupport.No,
+            Interactive = IsTerminal ? InteractionSupport.Detect : InteractionSupport.No,
+        });
+        if (!IsTerminal)
+            console.Profile.Width = 400;
+        return console;
+    }
+}
