@@ -1,1 +1,80 @@
-return 0;
+using NanoVms.Agent.Guest;
+using NanoVms.Agent.Interop;
+using NanoVms.Agent.Processes;
+
+namespace NanoVms.Agent;
+
+/// <summary>
+/// The agent. As a guest's first process it speaks to the host by the virtio-serial port <c>nanovms.agent</c>; by
+/// <c>--serve-unix PATH</c> it serves the same protocol on a socket and leaves the computer it runs on as it is.
+/// </summary>
+internal static class Program
+{
+    public static int Main(string[] arguments)
+    {
+        // A kernel without a console starts its first process without standard descriptors; a pipe must never become one of them.
+        int spare;
+        while ((spare = Files.TryOpen("/dev/null", Libc.O_RDWR)) is >= 0 and < 3)
+        {
+        }
+
+        _ = Libc.Close(spare);
+        if (Environment.ProcessId == 1)
+            return RunGuest();
+        if (arguments is ["--serve-unix", var path])
+            return Serve(path);
+        Console("usage: nanovms-agent --serve-unix PATH\n");
+        return 2;
+    }
+
+    private static int RunGuest()
+    {
+        try
+        {
+            GuestSystem.MountKernelFileSystems();
+            var loop = new EventLoop();
+            var channel = new HostChannel(loop);
+            var guest = new GuestSystem();
+            var dispatcher = new Dispatcher(loop, channel, new Reaper(loop), guest);
+            channel.Attach(HostPort.Open(), closesWithHost: false);
+            Run(loop, channel, dispatcher);
+            Power.Off(guest);
+        }
+        catch (Exception failure)
+        {
+            KernelLog.Error($"{failure.GetType().Name}: {failure.Message}");
+        }
+
+        // The kernel panics without its first process, and by its command line that ends the machine for all to see.
+        return 1;
+    }
+
+    private static int Serve(string path)
+    {
+        const int SetChildSubreaper = 36;
+        var loop = new EventLoop();
+        var channel = new HostChannel(loop);
+        var dispatcher = new Dispatcher(loop, channel, new Reaper(loop), guest: null);
+        _ = Libc.ProcessControl(SetChildSubreaper, 1, 0, 0, 0);
+        GuestSystem.RaiseLimits();
+        if (!SocketServer.TryListen(path, loop, channel))
+        {
+            Console($"nanovms-agent: cannot listen on {path}: {Errno.Describe(Errno.Last)}\n");
+            return 1;
+        }
+
+        Run(loop, channel, dispatcher);
+        return 0;
+    }
+
+    private static void Run(EventLoop loop, HostChannel channel, Dispatcher dispatcher)
+    {
+        while (!dispatcher.IsStopping)
+            loop.RunOnce();
+        // The answer to the shutdown should still reach the host, if it listens.
+        for (var tries = 0; tries < 100 && channel.HasOutput; tries++)
+            loop.RunOnce(10);
+    }
+
+    private static void Console(string text) => Files.TryWrite("/dev/stderr", text);
+}

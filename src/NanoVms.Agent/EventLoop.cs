@@ -1,0 +1,51 @@
+using NanoVms.Agent.Interop;
+
+namespace NanoVms.Agent;
+
+/// <summary>
+/// One thread waits for all descriptors. A guest has one processor as a rule and everything the agent does is short, so threads
+/// would only add start-up time and locks.
+/// </summary>
+internal sealed unsafe class EventLoop
+{
+    private const int Batch = 64;
+
+    private readonly int _epoll = Libc.EpollCreate(Libc.O_CLOEXEC);
+    private readonly Dictionary<int, Action<uint>> _handlers = [];
+
+    /// <summary>Called after every batch of events.</summary>
+    public Action? Idle { get; set; }
+
+    public void Add(int fd, uint events, Action<uint> handler)
+    {
+        var item = new Libc.EpollEvent { Events = events, Fd = fd };
+        // SAFETY: the kernel copies the item.
+        if (Libc.EpollControl(_epoll, Libc.EPOLL_CTL_ADD, fd, &item) != 0)
+            throw AgentFailure.Of("cannot wait for a descriptor");
+        _handlers[fd] = handler;
+    }
+
+    public void Remove(int fd)
+    {
+        var item = default(Libc.EpollEvent);
+        // SAFETY: the item is not used by this operation.
+        _ = Libc.EpollControl(_epoll, Libc.EPOLL_CTL_DEL, fd, &item);
+        _handlers.Remove(fd);
+    }
+
+    /// <summary>Waits for events and hands them out, once.</summary>
+    public void RunOnce(int milliseconds = -1)
+    {
+        var items = stackalloc Libc.EpollEvent[Batch];
+        // SAFETY: at most Batch items are written.
+        var count = Libc.EpollWait(_epoll, items, Batch, milliseconds);
+        for (var i = 0; i < count; i++)
+        {
+            // An earlier handler of this batch may have removed it.
+            if (_handlers.TryGetValue(items[i].Fd, out var handler))
+                handler(items[i].Events);
+        }
+
+        Idle?.Invoke();
+    }
+}

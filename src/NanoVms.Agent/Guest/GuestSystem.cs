@@ -1,0 +1,81 @@
+using NanoVms.Agent.Interop;
+
+namespace NanoVms.Agent.Guest;
+
+/// <summary>The guest that the agent is the first process of.</summary>
+internal sealed class GuestSystem
+{
+    private const ulong MaxOpenFiles = 65536;
+
+    /// <summary>A descriptor inside the writable layer; -1 without a disk.</summary>
+    public int DiskFolder { get; private set; } = -1;
+
+    /// <summary>What must be there before the agent can do anything: the kernel's file systems and the modules of the host's channel.</summary>
+    public static void MountKernelFileSystems()
+    {
+        _ = Libc.SetFileModeMask(0x12);
+        Files.MakeDirectory("/proc");
+        Files.MakeDirectory("/sys");
+        Files.MakeDirectory("/dev");
+        Files.Mount("proc", "/proc", "proc", Mounts.NoSuid | Mounts.NoExec | Mounts.NoDevices);
+        Files.Mount("sysfs", "/sys", "sysfs", Mounts.NoSuid | Mounts.NoExec | Mounts.NoDevices);
+        Files.Mount("devtmpfs", "/dev", "devtmpfs", Mounts.NoSuid, "mode=0755");
+    }
+
+    /// <summary>Becomes what the host described. Steps are done once and in order; a failure leaves a guest that only serves to be ended.</summary>
+    /// <remarks>
+    /// 1. clock and randomness, which everything after may use; 2. drivers and devices; 3. the root, made of layers and disk, takes
+    /// the initramfs's place; 4. what every Linux program expects under /dev, /run and /tmp; 5. names; 6. the network.
+    /// </remarks>
+    public void Configure(GuestConfig config)
+    {
+        // 1.
+        Synchronize(this, config.UtcNow, config.RandomSeed.Span);
+        RaiseLimits();
+
+        // 2.
+        var needsDisks = config.LayerDevices.Count > 0 || config.DiskDevice is not null || config.Drives.Count > 0;
+        if (needsDisks)
+            Modules.Load("block");
+        if (config.LayerDevices.Count > 0)
+            Modules.Load("layers");
+        if (config.Network is not null)
+            Modules.Load("network");
+        var devices = new Devices();
+
+        // 3.
+        if (config.LayerDevices.Count > 0)
+            DiskFolder = RootFileSystem.Enter(config, devices);
+
+        // 4.
+        Mounts.PrepareUserSpace();
+        foreach (var (name, device) in config.Drives)
+            devices.LinkDrive(name, device);
+
+        // 5.
+        Identity.Apply(config);
+
+        // 6.
+        NetworkSetup.BringUp("lo");
+        if (config.Network is { } network)
+            NetworkSetup.Configure("eth0", network);
+    }
+
+    /// <summary>Sets the clock and stirs the seed into the kernel's randomness. Does nothing on a computer that is not the agent's own.</summary>
+    public static void Synchronize(GuestSystem? guest, DateTimeOffset now, ReadOnlySpan<byte> seed)
+    {
+        if (guest is null)
+            return;
+        Clock.Set(now.UtcTicks - DateTimeOffset.UnixEpoch.Ticks);
+        Entropy.Add(seed);
+    }
+
+    /// <summary>Programs inherit the agent's limits: as many open files as servers commonly need.</summary>
+    public static unsafe void RaiseLimits()
+    {
+        const int OpenFiles = 7;
+        var limit = stackalloc ulong[] { MaxOpenFiles, MaxOpenFiles };
+        // SAFETY: struct rlimit is two 64-bit words.
+        _ = Libc.SetLimit(OpenFiles, limit);
+    }
+}

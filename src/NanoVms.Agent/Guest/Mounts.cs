@@ -1,0 +1,38 @@
+using NanoVms.Agent.Interop;
+
+namespace NanoVms.Agent.Guest;
+
+/// <summary>File systems that the kernel provides, where programs look for them.</summary>
+internal static class Mounts
+{
+    public const nuint ReadOnly = 1;
+    public const nuint NoSuid = 2;
+    public const nuint NoDevices = 4;
+    public const nuint NoExec = 8;
+    public const nuint Remount = 32;
+    public const nuint NoAccessTimes = 1024;
+    public const nuint Move = 8192;
+
+    private const uint AnyoneButOwnFiles = 0x3FF;
+
+    public static void PrepareUserSpace()
+    {
+        Files.MakeDirectory("/dev/pts");
+        Files.Mount("devpts", "/dev/pts", "devpts", NoSuid | NoExec, "mode=0620,gid=5,ptmxmode=0666");
+        Files.Link("pts/ptmx", "/dev/ptmx");
+        Files.MakeDirectory("/dev/shm");
+        Files.Mount("tmpfs", "/dev/shm", "tmpfs", NoSuid | NoDevices, "mode=1777");
+        Files.Link("/proc/self/fd", "/dev/fd");
+        Files.Link("/proc/self/fd/0", "/dev/stdin");
+        Files.Link("/proc/self/fd/1", "/dev/stdout");
+        Files.Link("/proc/self/fd/2", "/dev/stderr");
+        Files.MakeDirectory("/run");
+        Files.Mount("tmpfs", "/run", "tmpfs", NoSuid | NoDevices, "mode=0755");
+        Files.MakeDirectory("/run/lock", AnyoneButOwnFiles);
+
+        // On the writable layer, not in memory: a build's temporary files may be larger than a small guest's memory.
+        Files.MakeDirectory("/tmp");
+        Files.ChangeMode("/tmp", AnyoneButOwnFiles);
+        Files.TryMount("cgroup2", "/sys/fs/cgroup", "cgroup2", NoSuid | NoDevices | NoExec, "nsdelegate");
+    }
+}

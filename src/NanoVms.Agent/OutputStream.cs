@@ -1,0 +1,43 @@
+using NanoVms.Agent.Protocol;
+
+namespace NanoVms.Agent;
+
+/// <summary>An answer that consists of many frames, sent as far as the host gives credit.</summary>
+internal abstract class OutputStream(uint id, HostChannel channel)
+{
+    private readonly WireWriter _writer = new();
+
+    public uint Id { get; } = id;
+
+    /// <summary>True once the last frame was sent.</summary>
+    public bool IsFinished { get; protected set; }
+
+    /// <summary>Bytes that may still be sent, the frames' own cost included.</summary>
+    private long Credit { get; set; }
+
+    /// <summary>How many bytes of data the next frame may have; 0 while the stream must wait.</summary>
+    protected int Room => channel.IsCongested ? 0 : (int)Math.Clamp(Credit - Wire.OutputCost, 0, Wire.MaxOutput);
+
+    public void Grant(uint credit) => Credit += credit;
+
+    /// <summary>Sends what can be sent now, one frame at most.</summary>
+    /// <returns>Whether there may be more.</returns>
+    public abstract bool Pump();
+
+    /// <summary>The host lost interest, or is gone.</summary>
+    public abstract void Cancel();
+
+    protected void SendOutput(long offset, bool isError, long time, ReadOnlySpan<byte> data)
+    {
+        Credit -= data.Length + Wire.OutputCost;
+        _writer.Clear();
+        Messages.WriteOutput(_writer, offset, isError, time, data);
+        channel.Send(FrameType.Output, Id, _writer.Written);
+    }
+
+    protected void Finish(FrameType type, ReadOnlySpan<byte> payload)
+    {
+        IsFinished = true;
+        channel.Send(type, Id, payload);
+    }
+}

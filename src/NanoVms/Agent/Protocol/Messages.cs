@@ -1,0 +1,133 @@
+using NanoVms.Machines;
+
+namespace NanoVms.Agent.Protocol;
+
+/// <summary>The fields of each message, in the order of the wire.</summary>
+internal static class Messages
+{
+    public static void WriteHello(WireWriter writer, ReadOnlySpan<byte> token) =>
+        writer.Raw(token).UInt16(Wire.MinVersion).UInt16(Wire.MaxVersion);
+
+    public static void WriteHelloAck(WireWriter writer, ReadOnlySpan<byte> token, ushort version, AgentInfo info)
+    {
+        writer.Raw(token).UInt16(version).UInt16(Wire.MinVersion).UInt16(Wire.MaxVersion);
+        writer.Text(info.Version).Text(info.KernelRelease).Raw(info.BootId.ToByteArray()).Duration(info.Uptime);
+        writer.Flag(info.IsConfigured).Byte((byte)info.Main);
+        if (info.Main == MainState.Exited)
+            WriteExit(writer, info.MainExit!);
+    }
+
+    public static AgentInfo ReadInfo(ref WireReader reader)
+    {
+        var info = new AgentInfo(
+            reader.Text(), reader.Text(), new Guid(reader.Raw(16)), reader.Duration(), reader.Flag(), (MainState)reader.Byte(), null);
+        if (info.Main > MainState.Exited)
+            throw new ProtocolException($"The main process's state is {(int)info.Main}.");
+        return info.Main == MainState.Exited ? info with { MainExit = ReadExit(ref reader) } : info;
+    }
+
+    public static void WriteConfig(WireWriter writer, GuestConfig config)
+    {
+        writer.Text(config.Hostname).Texts(config.LayerDevices).OptionalText(config.DiskDevice).Map(config.Drives);
+        writer.Flag(config.Network is not null);
+        if (config.Network is { } network)
+        {
+            writer.OptionalAddress(network.Address).Byte((byte)network.PrefixLength);
+            writer.OptionalAddress(network.Gateway).OptionalAddress(network.DnsServer).Int32(network.Mtu);
+        }
+
+        writer.Map(config.Hosts).OptionalText(config.CaBundle).Time(config.UtcNow).Bytes(config.RandomSeed.Span);
+    }
+
+    public static GuestConfig ReadConfig(ReadOnlySpan<byte> payload)
+    {
+        var reader = new WireReader(payload);
+        var config = new GuestConfig
+        {
+            Hostname = reader.Text(),
+            LayerDevices = reader.Texts(),
+            DiskDevice = reader.OptionalText(),
+            Drives = reader.Map(),
+            Network = reader.Flag() ? ReadNetwork(ref reader) : null,
+            Hosts = reader.Map(),
+            CaBundle = reader.OptionalText(),
+            UtcNow = reader.Time(),
+            RandomSeed = reader.Bytes().ToArray(),
+        };
+        reader.End();
+        return config;
+    }
+
+    public static void WriteSpec(WireWriter writer, ProcessSpec spec) =>
+        writer.Texts(spec.Command).Map(spec.Environment).Text(spec.WorkingDirectory).UInt32(spec.User).UInt32(spec.Group);
+
+    public static ProcessSpec ReadSpec(ref WireReader reader) => new()
+    {
+        Command = reader.Texts(),
+        Environment = reader.Map(),
+        WorkingDirectory = reader.Text(),
+        User = reader.UInt32(),
+        Group = reader.UInt32(),
+    };
+
+    public static void WriteExit(WireWriter writer, ProcessExit exit) =>
+        writer.OptionalInt32(exit.ExitCode).OptionalInt32(exit.Signal).Text(exit.Reason);
+
+    public static ProcessExit ReadExit(ref WireReader reader)
+    {
+        var exit = new ProcessExit(reader.OptionalInt32(), reader.OptionalInt32(), reader.Text());
+        return exit is { ExitCode: null or (>= 0 and <= 255), Signal: null or (>= 1 and <= 127) }
+            ? exit
+            : throw new ProtocolException($"An exit has code {exit.ExitCode} and signal {exit.Signal}.");
+    }
+
+    /// <summary>The data of the chunk follows to the end of the payload.</summary>
+    public static void WriteOutput(WireWriter writer, long offset, bool isError, long time, ReadOnlySpan<byte> data) =>
+        writer.Int64(offset).Flag(isError).Int64(time).Raw(data);
+
+    public static OutputChunk ReadOutput(ReadOnlySpan<byte> payload)
+    {
+        var reader = new WireReader(payload);
+        var offset = reader.Int64();
+        var isError = reader.Flag();
+        var time = reader.Time();
+        var data = reader.Rest;
+        if (offset < 0 || data.IsEmpty || data.Length > Wire.MaxOutput)
+            throw new ProtocolException($"An output frame at {offset} holds {data.Length} bytes.");
+        return new OutputChunk(offset, isError, data.ToArray(), time);
+    }
+
+    public static void WriteStats(WireWriter writer, MachineStats stats)
+    {
+        writer.Duration(stats.CpuTime).Duration(stats.Uptime).Int64(stats.MemoryUsed).Int64(stats.MemoryTotal);
+        writer.Int64(stats.DiskUsed).Int64(stats.DiskTotal).Int64(stats.NetworkReceived).Int64(stats.NetworkSent);
+    }
+
+    public static MachineStats ReadStats(ReadOnlySpan<byte> payload)
+    {
+        var reader = new WireReader(payload);
+        var stats = new MachineStats
+        {
+            CpuTime = reader.Duration(),
+            Uptime = reader.Duration(),
+            MemoryUsed = Size(ref reader),
+            MemoryTotal = Size(ref reader),
+            DiskUsed = Size(ref reader),
+            DiskTotal = Size(ref reader),
+            NetworkReceived = Size(ref reader),
+            NetworkSent = Size(ref reader),
+        };
+        return stats;
+
+        // Fields that a newer agent adds after these are not read.
+        static long Size(ref WireReader reader) =>
+            reader.Int64() is >= 0 and var size ? size : throw new ProtocolException("A size is negative.");
+    }
+
+    private static GuestNetwork ReadNetwork(ref WireReader reader) => new(
+        reader.OptionalAddress() ?? throw new ProtocolException("A network has no address."),
+        reader.Byte(),
+        reader.OptionalAddress(),
+        reader.OptionalAddress(),
+        reader.Int32());
+}
