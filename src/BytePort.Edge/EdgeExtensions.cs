@@ -1,4 +1,5 @@
 using BytePort.Edge.Proxying;
+using BytePort.Edge.StaticFiles;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -14,6 +15,8 @@ public static class EdgeExtensions
         services.AddHttpForwarder();
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<EdgeHost>();
+        services.TryAddSingleton<BlobCache>();
+        services.TryAddSingleton<StaticHandler>();
         services.TryAddSingleton<ProxyHandler>();
         if (configure is not null)
             services.Configure(configure);

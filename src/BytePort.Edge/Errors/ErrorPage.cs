@@ -38,6 +38,7 @@ internal static class ErrorPage
         StatusCodes.Status400BadRequest => "bad_request",
         StatusCodes.Status404NotFound => "not_found",
         StatusCodes.Status405MethodNotAllowed => "method_not_allowed",
+        StatusCodes.Status412PreconditionFailed => "precondition_failed",
         StatusCodes.Status413PayloadTooLarge => "body_too_large",
         StatusCodes.Status502BadGateway => "bad_gateway",
         StatusCodes.Status503ServiceUnavailable => "unavailable",

@@ -24,14 +24,14 @@ public sealed class SiteRoutes
     /// <summary>Longest prefix first; the root's prefix is the empty string.</summary>
     public IReadOnlyList<Route> Routes => _routes;
 
-    /// <summary>The target for a decoded path, or null when no prefix matches.</summary>
-    public RouteTarget? Match(string path)
+    /// <summary>The route for a decoded path, or null when no prefix matches.</summary>
+    public Route? Match(string path)
     {
         foreach (var route in _routes)
         {
             var prefix = route.Prefix;
             if (path.StartsWith(prefix, StringComparison.Ordinal) && (path.Length == prefix.Length || prefix.Length == 0 || path[prefix.Length] == '/'))
-                return route.Target;
+                return route;
         }
 
         return null;
