@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using BytePort.Manifest;
 
 namespace BytePort.Builds.Detection;
@@ -59,6 +60,17 @@ public sealed record ServicePlan
     /// <summary>From the manifest; the project's variables go on top of them.</summary>
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
 
+    [JsonIgnore]
+    public int MemoryMiB => Size.MemoryMiB;
+
+    /// <summary>Host processors.</summary>
+    [JsonIgnore]
+    public double CpuLimit => Size.Cpus;
+
+    [JsonIgnore]
+    public long DiskBytes => Size.DiskBytes;
+
     /// <summary>False when the service is files that are served as they are.</summary>
+    [JsonIgnore]
     public bool NeedsMachine => Kind != ServiceKind.Static || InstallCommand is not null || BuildCommand is not null;
 }

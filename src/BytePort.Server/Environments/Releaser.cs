@@ -1,4 +1,4 @@
-using BytePort.Builds.Detection;
+using BytePort.Manifest;
 using BytePort.Server.Database;
 using BytePort.Server.Deployments;
 using BytePort.Server.Instances;

@@ -1,4 +1,4 @@
-using BytePort.Builds.Detection;
+using BytePort.Manifest;
 using BytePort.Server.Accounts;
 using BytePort.Server.Api;
 using BytePort.Server.Database;

@@ -1,5 +1,5 @@
 using BytePort.Builds.Blobs;
-using BytePort.Builds.Detection;
+using BytePort.Manifest;
 using BytePort.Builds.Services;
 using BytePort.Builds.Sites;
 using BytePort.Edge;
