@@ -21,6 +21,10 @@ public sealed partial record ProcessIdentity(int Id, long StartTicks, string Boo
     [JsonIgnore]
     public bool IsAlive => BootId == CurrentBoot.Value && ReadStartTicks(Id) == StartTicks;
 
+    /// <summary>True when the computer was restarted since.</summary>
+    [JsonIgnore]
+    public bool IsOfEarlierBoot => BootId != CurrentBoot.Value;
+
     /// <summary>Sends a signal if the process is this one.</summary>
     public void Signal(int signal)
     {

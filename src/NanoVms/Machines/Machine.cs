@@ -1,42 +1,170 @@
 using System.Net;
+using System.Runtime.CompilerServices;
+using NanoVms.Agent;
 
 namespace NanoVms.Machines;
 
+/// <summary>One machine. Thread safe.</summary>
 public sealed class Machine
 {
-    internal Machine(MachineSpec spec) => Spec = spec;
+    private static readonly TimeSpan AgentLimit = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(5);
+    private readonly MachineLife _life;
 
-    public string Id => throw new NotSupportedException();
+    internal Machine(MachineLife life) => _life = life;
 
-    public MachineSpec Spec { get; }
+    /// <summary>Unique on this computer, also over time: 12 of <c>a-z 0-9</c>.</summary>
+    public string Id => _life.Record.Id;
 
-    public MachineState State => throw new NotSupportedException();
+    public MachineSpec Spec => _life.Record.Spec;
 
-    public IPAddress? Address => throw new NotSupportedException();
+    public MachineState State => _life.State;
 
-    public string Driver => throw new NotSupportedException();
+    /// <summary>Its IPv4 address, or null without a network.</summary>
+    public IPAddress? Address => Spec.Network == NetworkMode.None ? null : _life.Lease.Address;
 
-    public bool Accelerated => throw new NotSupportedException();
+    public string Driver => _life.Record.Driver;
 
-    public DateTimeOffset StartedAt => throw new NotSupportedException();
+    /// <summary>True when it runs at the hardware's speed.</summary>
+    public bool Accelerated => _life.Record.Accelerated;
 
-    public string? FailureReason => throw new NotSupportedException();
+    public DateTimeOffset StartedAt => _life.Record.StartedAt;
 
-    public MachineTimings Timings => throw new NotSupportedException();
+    /// <summary>Why it is <see cref="MachineState.Failed"/>; null otherwise.</summary>
+    public string? FailureReason => _life.Record.FailureReason;
 
-    public Task<ProcessExit> Exited => throw new NotSupportedException();
+    public MachineTimings Timings => _life.Record.Timings;
 
-    public IAsyncEnumerable<OutputChunk> ReadOutputAsync(long fromOffset, CancellationToken cancellationToken) =>
-        throw new NotSupportedException();
+    /// <summary>The main process's end or the machine's, whichever is first. Completes once and never fails.</summary>
+    public Task<ProcessExit> Exited => _life.Exited;
 
-    public Task<ProcessExit> RunAsync(ProcessSpec process, Action<OutputChunk>? onOutput, CancellationToken cancellationToken) =>
-        throw new NotSupportedException();
+    /// <summary>
+    /// The main process's output from an offset on, then live, until it has ended and all was read, or the machine is gone.
+    /// The guest keeps the last MiB: a gap between offsets is output that is lost. Goes on by itself when the connection is lost.
+    /// </summary>
+    public async IAsyncEnumerable<OutputChunk> ReadOutputAsync(long fromOffset, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        using var reader = _life.AddReader();
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(_life.Gone, cancellationToken);
+        var offset = fromOffset;
+        while (await ConnectForOutputAsync(either.Token, cancellationToken) is { } agent)
+        {
+            await using var chunks = agent.ReadMainOutputAsync(offset, either.Token).GetAsyncEnumerator(cancellationToken);
+            bool? more;
+            while ((more = await MoveAsync(chunks, cancellationToken)) == true)
+            {
+                yield return chunks.Current;
+                offset = chunks.Current.Offset + chunks.Current.Data.Length;
+            }
 
-    public Task<MachineStats> GetStatsAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
+            if (more == false)
+                yield break;
+        }
+    }
 
-    public Task PauseAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
+    /// <summary>Runs a process in the guest beside the main one. Cancel kills it.</summary>
+    /// <exception cref="MachineException">The machine ended, is paused, or its agent does not answer or refuses.</exception>
+    public async Task<ProcessExit> RunAsync(ProcessSpec process, Action<OutputChunk>? onOutput, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(process);
+        return await WithAgentAsync(agent => agent.RunAsync(process, onOutput, cancellationToken), cancellationToken);
+    }
 
-    public Task ResumeAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
+    /// <exception cref="MachineException">The machine ended, is paused, or its agent does not answer.</exception>
+    public Task<MachineStats> GetStatsAsync(CancellationToken cancellationToken) =>
+        WithAgentAsync(agent => agent.GetStatsAsync(cancellationToken).WaitAsync(AgentLimit, cancellationToken), cancellationToken);
 
-    public Task StopAsync(TimeSpan grace, CancellationToken cancellationToken) => throw new NotSupportedException();
+    /// <summary>Halts its processors; memory and connections stay.</summary>
+    /// <exception cref="MachineException">The machine ended or its hypervisor does not answer.</exception>
+    public Task PauseAsync(CancellationToken cancellationToken) => _life.PauseAsync(cancellationToken);
+
+    /// <summary>Lets it run again, and sets its clock.</summary>
+    /// <exception cref="MachineException">The machine ended or its hypervisor does not answer.</exception>
+    public Task ResumeAsync(CancellationToken cancellationToken) => _life.ResumeAsync(cancellationToken);
+
+    /// <summary>
+    /// SIGTERM to the main process, then, at its end or after the grace, removes the machine with all that belongs to it.
+    /// Writable drives are unmounted first. A second call may shorten the grace. Canceling stops the waiting, not the stopping.
+    /// </summary>
+    public Task StopAsync(TimeSpan grace, CancellationToken cancellationToken) => _life.StopAsync(grace).WaitAsync(cancellationToken);
+
+    private async Task<AgentConnection?> ConnectForOutputAsync(CancellationToken either, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _life.GetAgentAsync(either);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>False at the end, null when the connection was lost.</summary>
+    private async Task<bool?> MoveAsync(IAsyncEnumerator<OutputChunk> chunks, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await chunks.MoveNextAsync();
+        }
+        catch (AgentException e) when (e.IsTransient)
+        {
+            return null;
+        }
+        catch (OperationCanceledException) when (_life.Gone.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            return false;
+        }
+        catch (AgentException e)
+        {
+            throw new MachineException($"Machine {Id} does not give its output: {e.Message}", e);
+        }
+    }
+
+    private async Task<T> WithAgentAsync<T>(Func<AgentConnection, Task<T>> action, CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(_life.Gone, cancellationToken);
+            limit.CancelAfter(AgentLimit);
+            var agent = await GetAgentAsync(limit.Token, cancellationToken);
+            return await action(agent);
+        }
+        catch (AgentException e)
+        {
+            // The agent is lost a moment before the machine's end is known, and that is the better reason.
+            if (e.IsTransient)
+                _ = await Task.WhenAny(_life.Ended, Task.Delay(EndLimit, cancellationToken));
+            ThrowIfUnreachable();
+            throw new MachineException($"Machine {Id}: {e.Message}", e) { IsTransient = e.IsTransient };
+        }
+        catch (TimeoutException e)
+        {
+            throw new MachineException($"Machine {Id}: its agent did not answer in {AgentLimit.TotalSeconds:0} seconds.", e) { IsTransient = true };
+        }
+    }
+
+    private async Task<AgentConnection> GetAgentAsync(CancellationToken limit, CancellationToken cancellationToken)
+    {
+        ThrowIfUnreachable();
+        try
+        {
+            return await _life.GetAgentAsync(limit);
+        }
+        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
+        {
+            ThrowIfUnreachable();
+            throw new MachineException($"Machine {Id}: its agent did not answer in {AgentLimit.TotalSeconds:0} seconds.", e) { IsTransient = true };
+        }
+    }
+
+    private void ThrowIfUnreachable()
+    {
+        if (State == MachineState.Failed)
+            throw new MachineException($"Machine {Id} has ended: {FailureReason}");
+        if (State == MachineState.Paused)
+            throw new MachineException($"Machine {Id} is paused; resume it first.") { IsTransient = true };
+        if (_life.Gone.IsCancellationRequested)
+            throw new MachineException($"Machine {Id} is gone.");
+    }
 }

@@ -1,30 +1,214 @@
+using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
+using NanoVms.Drivers.Qemu;
 
 namespace NanoVms.Machines;
 
+/// <summary>
+/// The machines of one folder. They are processes of their own: closing this object, or the end of this process, leaves them running,
+/// and the next host of the folder adopts them. One host at a time may have a folder open. Thread safe.
+/// </summary>
 public sealed class MachineHost : IAsyncDisposable
 {
-    private MachineHost()
+    private readonly MachineHostOptions _options;
+    private readonly MachineContext _context;
+    private readonly FileStream _lock;
+    private readonly QemuDriver _driver;
+    private readonly MachineStarter _starter;
+    private readonly ConcurrentDictionary<string, Machine> _machines = new();
+    private readonly ConcurrentDictionary<string, MachineLife> _lives = new();
+    private readonly CancellationTokenSource _closing = new();
+    private readonly SemaphoreSlim _booting = new(Math.Max(2, Environment.ProcessorCount));
+    private readonly Lock _gate = new();
+    private readonly HashSet<Task> _starts = [];
+    private Task<BootFiles>? _boot;
+    private bool _closed;
+
+    private MachineHost(MachineHostOptions options, MachineContext context, FileStream folderLock, QemuDriver driver)
     {
+        _options = options;
+        _context = context;
+        _lock = folderLock;
+        _driver = driver;
+        _starter = new MachineStarter(context, options, driver);
     }
 
-    public IReadOnlyCollection<Machine> Machines => throw new NotSupportedException();
+    /// <summary>Those that run and those that ended and were not stopped yet; not those that are still starting.</summary>
+    public IReadOnlyCollection<Machine> Machines => [.. _machines.Values];
 
-    public static Task<MachineHost> OpenAsync(
-        MachineHostOptions options, ILoggerFactory loggerFactory, TimeProvider time, CancellationToken cancellationToken) =>
-        throw new NotSupportedException();
+    /// <summary>
+    /// Opens a folder: repairs the network, adopts the machines that are alive, shows those that died as <see cref="MachineState.Failed"/>,
+    /// and removes what a crash left half made.
+    /// </summary>
+    /// <exception cref="MachineException">Another process has the folder open.</exception>
+    /// <exception cref="Network.NetworkException">The network cannot be set up; the message says what to do.</exception>
+    public static async Task<MachineHost> OpenAsync(
+        MachineHostOptions options, ILoggerFactory loggerFactory, TimeProvider time, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(loggerFactory);
+        ArgumentNullException.ThrowIfNull(time);
+        var folderLock = await MachineFolder.LockAsync(options.Folder, time, cancellationToken);
+        try
+        {
+            _ = Directory.CreateDirectory(options.CacheFolder);
+            var driver = new QemuDriver(options.CacheFolder, loggerFactory.CreateLogger<QemuDriver>(), time);
+            var found = await MachineFolder.SortAsync(options, loggerFactory, time, cancellationToken);
+            var host = new MachineHost(options, found.Context, folderLock, driver);
+            try
+            {
+                await Task.WhenAll(found.Alive.Select(parts => host.AdoptAsync(parts, cancellationToken)));
+                foreach (var parts in found.Ended)
+                    host.Add(new MachineLife(found.Context, parts, null, null, () => host.Forget(parts.Record.Id))).ShowEnded();
+                return host;
+            }
+            catch
+            {
+                await host.DisposeAsync();
+                throw;
+            }
+        }
+        catch
+        {
+            await folderLock.DisposeAsync();
+            throw;
+        }
+    }
 
-    /// <summary>Removes every machine of the folder, its network and the folder.</summary>
-    public static Task DestroyAsync(
-        MachineHostOptions options, ILoggerFactory loggerFactory, TimeProvider time, CancellationToken cancellationToken) =>
-        throw new NotSupportedException();
+    /// <summary>Ends every machine of the folder and removes them, their network and the folder. Works whatever state they are in.</summary>
+    /// <exception cref="MachineException">Another process has the folder open.</exception>
+    public static async Task DestroyAsync(
+        MachineHostOptions options, ILoggerFactory loggerFactory, TimeProvider time, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(loggerFactory);
+        ArgumentNullException.ThrowIfNull(time);
+        await using var folderLock = await MachineFolder.LockAsync(options.Folder, time, cancellationToken);
+        await MachineFolder.DestroyAsync(options, loggerFactory, time, cancellationToken);
+    }
 
-    public Machine? Find(string id) => throw new NotSupportedException(id);
+    public Machine? Find(string id) => _machines.GetValueOrDefault(id);
 
-    public Task<Machine> StartAsync(MachineSpec spec, ProcessSpec? main, CancellationToken cancellationToken) =>
-        throw new NotSupportedException();
+    /// <summary>
+    /// Boots a machine and returns once its agent has started the main process; without one, once the guest is configured.
+    /// As many machines boot at a time as the computer has processors; more wait their turn.
+    /// </summary>
+    /// <exception cref="MachineException">It did not come up. Nothing of it is left, as after a cancellation.</exception>
+    public Task<Machine> StartAsync(MachineSpec spec, ProcessSpec? main, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(spec);
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_closed, this);
+            if (_machines.Count + _starts.Count >= _options.MaxMachines)
+            {
+                throw new MachineException(
+                    $"Machine '{spec.Name}' was not started: {_options.MaxMachines} machines are there already, the most this host may have.") { IsTransient = true };
+            }
 
-    public Task<IReadOnlyList<DriverStatus>> GetDriversAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
+            var start = StartCoreAsync(spec, main, cancellationToken);
+            _ = _starts.Add(start);
+            return TrackAsync(start);
+        }
+    }
 
-    public ValueTask DisposeAsync() => throw new NotSupportedException();
+    public async Task<IReadOnlyList<DriverStatus>> GetDriversAsync(CancellationToken cancellationToken) =>
+        [await _driver.GetStatusAsync(cancellationToken)];
+
+    /// <summary>Lets go of the machines, which run on. Starts that are under way are canceled and undone.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        Task[] starts;
+        lock (_gate)
+        {
+            if (_closed)
+                return;
+            _closed = true;
+            starts = [.. _starts];
+        }
+
+        await _closing.CancelAsync();
+        await Task.WhenAll(starts).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+        await Task.WhenAll(_lives.Values.Select(life => life.DetachAsync()));
+        await _context.Bridge.DisposeAsync();
+        await _lock.DisposeAsync();
+        _closing.Dispose();
+        _booting.Dispose();
+    }
+
+    private async Task<Machine> TrackAsync(Task<Machine> start)
+    {
+        try
+        {
+            return await start;
+        }
+        finally
+        {
+            lock (_gate)
+                _ = _starts.Remove(start);
+        }
+    }
+
+    private async Task<Machine> StartCoreAsync(MachineSpec spec, ProcessSpec? main, CancellationToken cancellationToken)
+    {
+        // Not on the caller's thread, which holds the lock.
+        await Task.Yield();
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _closing.Token);
+        MachineSpecRules.Check(spec);
+        var boot = await GetBootFilesAsync(either.Token);
+        await _booting.WaitAsync(either.Token);
+        try
+        {
+            var (parts, hypervisor, agent) = await _starter.StartAsync(spec, main, boot, either.Token);
+            var life = new MachineLife(_context, parts, hypervisor, agent, () => Forget(parts.Record.Id));
+            var machine = new Machine(life);
+            _lives[machine.Id] = life;
+            _machines[machine.Id] = machine;
+            life.Follow(MachineState.Running);
+            var record = parts.Record;
+            Log.Started(_context.Logger, record.Id, spec.Name, record.Process!.Id, machine.Address?.ToString() ?? "none", record.Timings.AgentReady);
+            return machine;
+        }
+        finally
+        {
+            _ = _booting.Release();
+        }
+    }
+
+    private async Task<BootFiles> GetBootFilesAsync(CancellationToken cancellationToken)
+    {
+        Task<BootFiles> boot;
+        lock (_gate)
+        {
+            // One preparation for all; a failed one is tried again by the next start.
+            if (_boot is null or { IsFaulted: true } or { IsCanceled: true })
+                _boot = Task.Run(() => _options.Boot(_closing.Token), CancellationToken.None);
+            boot = _boot;
+        }
+
+        return await boot.WaitAsync(cancellationToken);
+    }
+
+    private async Task AdoptAsync(MachineParts parts, CancellationToken cancellationToken)
+    {
+        var hypervisor = new QemuProcess(parts.Folder, parts.Record.Process!, _context.Time);
+        var agent = new AgentLink(parts.Record.Id, parts.Folder, _context.Logger, _context.Time);
+        var life = Add(new MachineLife(_context, parts, hypervisor, agent, () => Forget(parts.Record.Id)));
+        var state = await MachineFolder.ConnectAsync(hypervisor, _context.Time, cancellationToken);
+        life.Follow(state);
+        Log.Adopted(_context.Logger, parts.Record.Id, parts.Record.Spec.Name, state);
+    }
+
+    private MachineLife Add(MachineLife life)
+    {
+        _lives[life.Record.Id] = life;
+        _machines[life.Record.Id] = new Machine(life);
+        return life;
+    }
+
+    private void Forget(string id)
+    {
+        _ = _machines.TryRemove(id, out _);
+        _ = _lives.TryRemove(id, out _);
+    }
 }

@@ -14,11 +14,8 @@ public sealed record MachineHostOptions
     /// <summary>The bridge and its addresses.</summary>
     public NetworkOptions Network { get; init; } = new();
 
-    /// <summary>Writable-disk templates and the probe's answer are kept here, shared by hosts on one computer.</summary>
+    /// <summary>The probe's answer is kept here, shared by hosts on one computer.</summary>
     public string CacheFolder { get; init; } = "/var/cache/byteport";
-
-    /// <summary>The account that hypervisors run as; made when it is missing.</summary>
-    public string UserName { get; init; } = "byteport";
 
     /// <summary>How long a machine may take from its process's start to its agent's first answer.</summary>
     public TimeSpan BootTimeout { get; init; } = TimeSpan.FromSeconds(60);

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace NanoVms.Machines;
 
 /// <summary>What a machine is made of. Immutable; kept with the machine.</summary>
@@ -28,7 +30,8 @@ public sealed record MachineSpec
 
     public NetworkMode Network { get; init; } = NetworkMode.Nat;
 
-    /// <summary>Certificate authorities (PEM) that the guest should trust, or null for its image's own.</summary>
+    /// <summary>Certificate authorities (PEM) that the guest should trust, or null for its image's own. Not kept: null on an adopted machine.</summary>
+    [JsonIgnore]
     public string? CaBundle { get; init; }
 
     /// <summary>Names the guest resolves by itself, to IPv4 addresses.</summary>

@@ -85,6 +85,16 @@ internal sealed class GuestBridge : IAsyncDisposable
         return bridge;
     }
 
+    /// <summary>The network as it was kept, for <see cref="RemoveAsync"/> alone: nothing is repaired first.</summary>
+    public static GuestBridge ForRemoval(string folder, NetworkOptions options, ILogger logger, TimeProvider time)
+    {
+        Validate(options);
+        RefuseForeignBridge(options.BridgeName, AliasOf(folder), folder);
+        var known = SafeFile.ReadJson(Path.Combine(folder, RecordName), NetworkJson.Default.NetworkRecord);
+        var record = known ?? new NetworkRecord(options.BridgeName, options.Prefix, Forwarding: true, null, "");
+        return new GuestBridge(folder, options, record, 0, logger, time);
+    }
+
     public GuestLease LeaseAt(int index) => GuestLease.Create(TapPrefix, Prefix, index);
 
     /// <summary>Makes a guest's tap and plugs it in. Whoever gets the handle keeps the tap alive.</summary>

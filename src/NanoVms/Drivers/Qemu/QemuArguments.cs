@@ -19,8 +19,11 @@ internal static class QemuArguments
     /// <summary>The most disks: a microvm has 24 places for virtio devices, four are taken by channel, network, randomness and balloon.</summary>
     public const int MaxDisks = 20;
 
-    /// <summary>What <c>ps</c> shows and orphans are found by.</summary>
+    /// <summary>What <c>ps</c> shows.</summary>
     public static string ProcessName(string machineId) => $"nanovms-{machineId}";
+
+    /// <summary>The argument by which processes of a machine host are found among all others; the machine's id follows it.</summary>
+    public static string GuestMark(string hostId) => $"guest={hostId}.";
 
     /// <summary>MiB of translated code kept under TCG: small machines stay small, large ones translate less often.</summary>
     public static int TranslationMiB(int memoryMiB) => Math.Clamp(memoryMiB / 4, 32, 256);
@@ -30,7 +33,7 @@ internal static class QemuArguments
         ArgumentOutOfRangeException.ThrowIfGreaterThan(launch.Disks.Count, MaxDisks, nameof(launch));
         List<string> arguments =
         [
-            "-name", $"guest={launch.MachineId},process={ProcessName(launch.MachineId)}",
+            "-name", $"{GuestMark(launch.HostId)}{launch.MachineId},process={ProcessName(launch.MachineId)}",
             "-M", "microvm,rtc=on,pcie=off,x-option-roms=off,dump-guest-core=off",
             .. Accelerator(launch),
             "-m", Text(launch.MemoryMiB),

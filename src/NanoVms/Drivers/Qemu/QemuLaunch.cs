@@ -9,7 +9,9 @@ internal sealed record QemuDisk(string Serial, int File, bool ReadOnly, bool IsE
 /// <summary>All that decides a machine's command line; files are numbers that the process inherits.</summary>
 internal sealed record QemuLaunch
 {
-    /// <summary>In the process's name, by which a machine without a state file is found.</summary>
+    /// <summary>The machine host's id: with <see cref="MachineId"/> in the arguments, by which a process without a state file is found.</summary>
+    public required string HostId { get; init; }
+
     public required string MachineId { get; init; }
 
     public required int Cpus { get; init; }

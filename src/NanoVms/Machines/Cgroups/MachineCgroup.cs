@@ -75,6 +75,18 @@ internal sealed class MachineCgroup(CgroupLayout layout, string hostId, string m
         }
     }
 
+    /// <summary>Ids of the machines that have groups.</summary>
+    public static IReadOnlyList<string> FindMachines(CgroupLayout layout, string hostId) =>
+    [
+        .. layout.Roots.Values
+            .Distinct()
+            .Select(root => Path.Combine(root.Path, Parent, hostId))
+            .Where(Directory.Exists)
+            .SelectMany(Directory.EnumerateDirectories)
+            .Select(path => Path.GetFileName(path)!)
+            .Distinct(),
+    ];
+
     /// <summary>Takes the host's own, by then empty, groups away.</summary>
     public static void RemoveHost(CgroupLayout layout, string hostId)
     {

@@ -1,0 +1,136 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using Microsoft.Extensions.Logging;
+using NanoVms.Commands;
+using NanoVms.Images;
+using NanoVms.Machines;
+
+namespace NanoVms.Drivers.Qemu;
+
+/// <summary>
+/// Starts machines as QEMU processes that outlive this one. Each runs as a user of its own, without capabilities, in an empty
+/// network, and uses only the files that it was handed open: disks, tap, two listening sockets.
+/// </summary>
+internal sealed class QemuDriver(string cacheFolder, ILogger logger, TimeProvider time)
+{
+    public const string Name = "qemu";
+    public const string AgentSocket = "agent.sock";
+    private const string DiskSerial = "disk";
+
+    /// <summary>MiB that QEMU itself may use beside the guest's memory and translated code.</summary>
+    private const int OwnMiB = 128;
+
+    private readonly Lock _gate = new();
+    private Task<KvmAnswer>? _kvm;
+
+    public static string LayerSerial(int index) => string.Create(CultureInfo.InvariantCulture, $"layer{index}");
+
+    public static string DriveSerial(DriveSpec drive) => $"d-{drive.Name}";
+
+    /// <summary>Names of the machine's devices for its agent.</summary>
+    public static (IReadOnlyList<string> Layers, string Disk, IReadOnlyDictionary<string, string> Drives) Devices(MachineSpec spec) =>
+        ([.. spec.Layers.Select((_, i) => LayerSerial(i))], DiskSerial, spec.Drives.ToDictionary(d => d.Name, DriveSerial));
+
+    /// <summary>The most memory in bytes that the machine's process may use.</summary>
+    public static long MemoryLimit(MachineSpec spec, bool accelerated) =>
+        (spec.MemoryMiB + OwnMiB + (8L * spec.Cpus) + (accelerated ? 0 : 2 * QemuArguments.TranslationMiB(spec.MemoryMiB))) << 20;
+
+    public async Task<DriverStatus> GetStatusAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            _ = ProgramLocator.Require(QemuArguments.Program);
+            var kvm = await ProbeAsync(cancellationToken);
+            return new DriverStatus(Name, true, kvm.IsUsable, kvm.IsUsable ? kvm.Reason : $"{kvm.Reason} Machines run by emulation (TCG): as isolated, but slower.");
+        }
+        catch (CommandException e)
+        {
+            return new DriverStatus(Name, false, false, e.Message);
+        }
+    }
+
+    /// <summary>Whether KVM is used, found out once.</summary>
+    public Task<KvmAnswer> ProbeAsync(CancellationToken cancellationToken)
+    {
+        lock (_gate)
+        {
+            // Not canceled by one caller: others wait for the same answer. It takes two seconds at most.
+            if (_kvm is null or { IsFaulted: true })
+                _kvm = AskAsync();
+            return _kvm.WaitAsync(cancellationToken);
+        }
+    }
+
+    /// <summary>Starts the process and hands it its files. That it runs does not say that it likes its arguments: connect to its monitor.</summary>
+    /// <param name="errors">Receives what it complains about.</param>
+    public static ProcessIdentity Launch(QemuPlan plan, KvmAnswer kvm, ErrorTail errors)
+    {
+        var files = new List<SafeHandle>();
+        var owned = new List<SafeHandle>();
+        try
+        {
+            var kernel = Open(plan.Boot.KernelPath, FileAccess.Read);
+            var initramfs = Open(plan.Boot.InitramfsPath, FileAccess.Read);
+            var agent = Own(UnixSockets.Listen(plan.Folder, AgentSocket));
+            var monitor = Own(UnixSockets.Listen(plan.Folder, QemuInstance.MonitorSocket));
+            if (plan.Tap is not null)
+                files.Add(plan.Tap);
+            List<(int File, string Serial, bool ReadOnly, bool IsEphemeral)> disks =
+            [
+                .. plan.Spec.Layers.Select((path, i) => (Open(path, FileAccess.Read), LayerSerial(i), true, false)),
+                (Open(plan.DiskPath, FileAccess.ReadWrite), DiskSerial, false, true),
+                .. plan.Spec.Drives.Select(d => (Open(d.Path, d.ReadOnly ? FileAccess.Read : FileAccess.ReadWrite), DriveSerial(d), d.ReadOnly, false)),
+            ];
+
+            var numbers = DetachedProcess.NumbersFor(files);
+            var launch = new QemuLaunch
+            {
+                HostId = plan.HostId,
+                MachineId = plan.MachineId,
+                Cpus = plan.Spec.Cpus,
+                MemoryMiB = plan.Spec.MemoryMiB,
+                // Opened through the inherited file: the process may not even look into the folder that it lies in.
+                KernelPath = $"/proc/self/fd/{Number(kernel)}",
+                InitramfsPath = $"/proc/self/fd/{Number(initramfs)}",
+                CommandLine = GuestKernel.CommandLine(TimeStampCounter.GetKilohertz(), kvm.IsUsable, console: true),
+                Accelerated = kvm.IsUsable,
+                Disks = [.. disks.Select(d => new QemuDisk(d.Serial, numbers[d.File], d.ReadOnly, d.IsEphemeral))],
+                AgentFile = numbers[agent],
+                MonitorFile = numbers[monitor],
+                TapFile = plan.Tap is null ? null : numbers[files.IndexOf(plan.Tap)],
+                Mac = plan.Lease.Mac,
+                Mtu = plan.Mtu,
+            };
+            var command = Unprivileged.WithoutNetwork(
+                Unprivileged.Wrap(new Command(QemuArguments.Program, QemuArguments.Build(launch)), plan.Lease.UserId, group: kvm.Group));
+            return DetachedProcess.Start(command, files, errors.ProgramsEnd);
+
+            string Number(int file) => numbers[file].ToString(CultureInfo.InvariantCulture);
+        }
+        finally
+        {
+            errors.CloseProgramsEnd();
+            foreach (var handle in owned)
+                handle.Dispose();
+        }
+
+        int Open(string path, FileAccess access) => Own(File.OpenHandle(path, FileMode.Open, access, FileShare.ReadWrite | FileShare.Delete));
+
+        int Own(SafeHandle handle)
+        {
+            owned.Add(handle);
+            files.Add(handle);
+            return files.Count - 1;
+        }
+    }
+
+    private async Task<KvmAnswer> AskAsync()
+    {
+        var answer = await KvmProbe.AskAsync(cacheFolder, time, CancellationToken.None);
+        if (answer.IsUsable)
+            Log.Accelerated(logger);
+        else
+            Log.Emulated(logger, answer.Reason);
+        return answer;
+    }
+}

@@ -1,0 +1,92 @@
+using System.Net.Sockets;
+using System.Text;
+using NanoVms.Commands;
+
+namespace NanoVms.Drivers.Qemu;
+
+/// <summary>The monitor of one running QEMU.</summary>
+internal sealed class QemuInstance : IAsyncDisposable
+{
+    public const string MonitorSocket = "monitor.sock";
+    private const int ConsoleLines = 40;
+    private static readonly TimeSpan QuitLimit = TimeSpan.FromSeconds(2);
+    private readonly QmpClient _monitor;
+
+    private QemuInstance(QmpClient monitor) => _monitor = monitor;
+
+    /// <summary>Completes, never fails, when the monitor's stream ends: as a rule because QEMU did.</summary>
+    public Task Closed => _monitor.Closed;
+
+    /// <exception cref="QmpException">Nobody listens or answers.</exception>
+    public static async Task<QemuInstance> ConnectAsync(
+        string folder, Action<QmpEvent> onEvent, TimeProvider time, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var stream = await UnixSockets.ConnectAsync(folder, MonitorSocket, cancellationToken);
+            return new QemuInstance(await QmpClient.ConnectAsync(stream, onEvent, time, cancellationToken));
+        }
+        catch (Exception e) when (e is SocketException or IOException)
+        {
+            throw new QmpException($"QEMU's monitor cannot be reached: {e.Message}", e);
+        }
+    }
+
+    /// <summary>QEMU's run state, for example <c>running</c>, <c>paused</c>, <c>shutdown</c>, <c>io-error</c>, <c>internal-error</c>.</summary>
+    public async Task<string> GetStatusAsync(CancellationToken cancellationToken)
+    {
+        var status = await _monitor.ExecuteAsync("query-status", null, cancellationToken);
+        return status.TryGetProperty("status", out var text) ? text.GetString() ?? "" : "";
+    }
+
+    public Task PauseAsync(CancellationToken cancellationToken) => _monitor.ExecuteAsync("stop", null, cancellationToken);
+
+    public Task ResumeAsync(CancellationToken cancellationToken) => _monitor.ExecuteAsync("cont", null, cancellationToken);
+
+    /// <summary>Asks QEMU to end; true when it took the order.</summary>
+    public async Task<bool> TryQuitAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            _ = await _monitor.ExecuteAsync("quit", null, cancellationToken, QuitLimit);
+            return true;
+        }
+        catch (QmpException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>The last lines of the guest's console, made harmless for terminals; taken out of the ring. Empty when QEMU is gone.</summary>
+    public async Task<string> TakeConsoleAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            var arguments = new Dictionary<string, object>
+            {
+                ["device"] = QemuArguments.ConsoleDevice,
+                ["size"] = QemuArguments.ConsoleBytes,
+                ["format"] = "base64",
+            };
+            var answer = await _monitor.ExecuteAsync("ringbuf-read", arguments, cancellationToken, QuitLimit);
+            return Tail(Convert.FromBase64String(answer.GetString() ?? ""));
+        }
+        catch (Exception e) when (e is QmpException or FormatException or InvalidOperationException)
+        {
+            return "";
+        }
+    }
+
+    public ValueTask DisposeAsync() => _monitor.DisposeAsync();
+
+    /// <summary>The last lines as text without control characters: the guest writes what it likes.</summary>
+    internal static string Tail(byte[] console)
+    {
+        var text = Encoding.UTF8.GetString(console);
+        var lines = text
+            .Split('\n')
+            .Select(line => string.Concat(line.Where(c => !char.IsControl(c) || c == '\t')).TrimEnd())
+            .Where(line => line.Length > 0);
+        return string.Join('\n', lines.TakeLast(ConsoleLines));
+    }
+}

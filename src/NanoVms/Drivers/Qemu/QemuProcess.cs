@@ -1,0 +1,200 @@
+using NanoVms.Commands;
+
+namespace NanoVms.Drivers.Qemu;
+
+/// <summary>
+/// One running QEMU as seen from here: its process and its monitor, which is connected again when it is lost.
+/// <see cref="Ended"/> completes once, when the guest has halted for good or the process is gone.
+/// </summary>
+internal sealed class QemuProcess : IAsyncDisposable
+{
+    private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan DyingLimit = TimeSpan.FromSeconds(2);
+    private readonly string _folder;
+    private readonly TimeProvider _time;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly TaskCompletionSource<string> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile QemuInstance? _monitor;
+    private Task _watching = Task.CompletedTask;
+
+    public QemuProcess(string folder, ProcessIdentity identity, TimeProvider time)
+    {
+        _folder = folder;
+        _time = time;
+        Identity = identity;
+    }
+
+    public ProcessIdentity Identity { get; }
+
+    /// <summary>Why: one sentence without a subject's name. Never fails.</summary>
+    public Task<string> Ended => _ended.Task;
+
+    /// <summary>Connects to the monitor and watches from then on. Returns QEMU's run state.</summary>
+    /// <exception cref="QmpException">The process ended or its monitor is silent.</exception>
+    public async Task<string> ConnectAsync(CancellationToken cancellationToken)
+    {
+        var monitor = await QemuInstance.ConnectAsync(_folder, OnEvent, _time, cancellationToken);
+        try
+        {
+            // Asked while events arrive already, so that a halt is seen in one of the two.
+            var status = await monitor.GetStatusAsync(cancellationToken);
+            _monitor = monitor;
+            CheckStatus(status);
+            _watching = WatchAsync(monitor, _stop.Token);
+            return status;
+        }
+        catch
+        {
+            await monitor.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Declares the process ended, for a reason that nothing here can see.</summary>
+    public void GiveUp(string reason) => _ = _ended.TrySetResult(reason);
+
+    public Task PauseAsync(CancellationToken cancellationToken) => Monitor.PauseAsync(cancellationToken);
+
+    public Task ResumeAsync(CancellationToken cancellationToken) => Monitor.ResumeAsync(cancellationToken);
+
+    /// <summary>The end of the guest's console; empty when the monitor is gone.</summary>
+    public async Task<string> TakeConsoleAsync(CancellationToken cancellationToken) =>
+        _monitor is { } monitor ? await monitor.TakeConsoleAsync(cancellationToken) : "";
+
+    /// <summary>Ends the process, by order or by force, and waits until it is gone with all that it held.</summary>
+    public async Task TerminateAsync()
+    {
+        if (_monitor is { Closed.IsCompleted: false } monitor && await monitor.TryQuitAsync(CancellationToken.None))
+        {
+            using var limit = new CancellationTokenSource(DyingLimit, _time);
+            try
+            {
+                _ = await Identity.WaitAsync(_time, limit.Token);
+                return;
+            }
+            catch (OperationCanceledException)
+            {
+                // It hangs in a disk or was stopped by a debugger: by force then.
+            }
+        }
+
+        await Identity.KillAsync(_time, CancellationToken.None);
+    }
+
+    /// <summary>Lets go of the monitor; the process runs on.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        if (_monitor is { } monitor)
+            await monitor.DisposeAsync();
+        await _watching;
+    }
+
+    private QemuInstance Monitor => _monitor ?? throw new QmpException("QEMU's monitor is not connected.");
+
+    private void OnEvent(QmpEvent happened)
+    {
+        switch (happened.Name)
+        {
+            case "SHUTDOWN" when happened.Text("reason") is { } reason && reason.StartsWith("guest-", StringComparison.Ordinal):
+                _ = _ended.TrySetResult(reason switch
+                {
+                    "guest-shutdown" => "The guest powered itself off.",
+                    "guest-reset" => "The guest reset itself, as its kernel does after a panic.",
+                    "guest-panic" => "The guest's kernel panicked.",
+                    _ => $"The guest ended: {reason}.",
+                });
+                break;
+            case "STOP":
+                _ = CheckStopAsync();
+                break;
+        }
+    }
+
+    private async Task CheckStopAsync()
+    {
+        try
+        {
+            if (_monitor is { } monitor)
+                CheckStatus(await monitor.GetStatusAsync(_stop.Token));
+        }
+        catch (Exception e) when (e is QmpException or OperationCanceledException)
+        {
+            // The watch finds out what happened to the monitor.
+        }
+    }
+
+    private void CheckStatus(string status)
+    {
+        var reason = status switch
+        {
+            "io-error" => "A disk of the machine could not be written or read: the computer's own disk may be full.",
+            "internal-error" => "The hypervisor gave up with an internal error.",
+            "guest-panicked" => "The guest's kernel panicked.",
+            "shutdown" => "The guest powered itself off or its kernel panicked.",
+            _ => null,
+        };
+        if (reason is not null)
+            _ = _ended.TrySetResult(reason);
+    }
+
+    private async Task WatchAsync(QemuInstance monitor, CancellationToken cancellationToken)
+    {
+        try
+        {
+            while (true)
+            {
+                await monitor.Closed.WaitAsync(cancellationToken);
+                if (await DiedAsync(cancellationToken) is { } reason)
+                {
+                    _ = _ended.TrySetResult(reason);
+                    return;
+                }
+
+                monitor = await ReconnectAsync(monitor, cancellationToken);
+            }
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // Let go.
+        }
+    }
+
+    /// <summary>Null when the process lives on.</summary>
+    private async Task<string?> DiedAsync(CancellationToken cancellationToken)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        using var timer = _time.CreateTimer(_ => limit.Cancel(), null, DyingLimit, Timeout.InfiniteTimeSpan);
+        try
+        {
+            return await Identity.WaitAsync(_time, limit.Token) is { } status
+                ? $"The hypervisor {ProcessIdentity.Describe(status)}."
+                : "The hypervisor's process is gone.";
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return null;
+        }
+    }
+
+    private async Task<QemuInstance> ReconnectAsync(QemuInstance old, CancellationToken cancellationToken)
+    {
+        await old.DisposeAsync();
+        while (true)
+        {
+            try
+            {
+                var monitor = await QemuInstance.ConnectAsync(_folder, OnEvent, _time, cancellationToken);
+                _monitor = monitor;
+                CheckStatus(await monitor.GetStatusAsync(cancellationToken));
+                return monitor;
+            }
+            catch (QmpException)
+            {
+                if (!Identity.IsAlive)
+                    return old;
+                await Task.Delay(Retry, _time, cancellationToken);
+            }
+        }
+    }
+}

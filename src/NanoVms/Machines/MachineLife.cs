@@ -1,0 +1,343 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Security.Cryptography;
+using NanoVms.Agent;
+using NanoVms.Drivers.Qemu;
+using NanoVms.Network;
+
+namespace NanoVms.Machines;
+
+/// <summary>
+/// A running machine's state and its changes. <see cref="MachineParts"/> is what lies outside, <see cref="QemuProcess"/> the hypervisor,
+/// <see cref="AgentLink"/> the guest.
+/// </summary>
+[SuppressMessage("Design", "CA1001", Justification = "Its tokens are asked for after its end too, and none of them holds more than memory.")]
+internal sealed class MachineLife
+{
+    private const int Sigterm = 15;
+    private static readonly TimeSpan PowerOffLimit = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan OutputLimit = TimeSpan.FromSeconds(1);
+    private readonly MachineContext _context;
+    private readonly MachineParts _parts;
+    private readonly QemuProcess? _hypervisor;
+    private readonly AgentLink? _agent;
+    private readonly Action _forget;
+    private readonly Lock _gate = new();
+    private readonly SemaphoreSlim _changing = new(1);
+    private readonly CancellationTokenSource _gone = new();
+    private readonly CancellationTokenSource _detached = new();
+    private readonly CancellationTokenSource _graceOver;
+    private readonly TaskCompletionSource<ProcessExit> _exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile MachineState _state = MachineState.Created;
+    private DateTimeOffset _graceEnd = DateTimeOffset.MaxValue;
+    private Task? _stopping;
+    private Task _following = Task.CompletedTask;
+    private int _readers;
+
+    /// <param name="hypervisor">Null, with <paramref name="agent"/>, for a machine that has ended.</param>
+    /// <param name="forget">Called once when the machine is removed.</param>
+    public MachineLife(MachineContext context, MachineParts parts, QemuProcess? hypervisor, AgentLink? agent, Action forget)
+    {
+        _context = context;
+        _parts = parts;
+        _hypervisor = hypervisor;
+        _agent = agent;
+        _forget = forget;
+        _graceOver = new CancellationTokenSource(Timeout.InfiniteTimeSpan, context.Time);
+    }
+
+    public MachineRecord Record => _parts.Record;
+
+    public GuestLease Lease => _parts.Lease;
+
+    public MachineState State => _state;
+
+    public Task<ProcessExit> Exited => _exited.Task;
+
+    /// <summary>Completes when the hypervisor has ended and <see cref="Record"/> says why.</summary>
+    public Task Ended => _ended.Task;
+
+    /// <summary>Canceled when the machine has ended, was removed, or this host let go of it.</summary>
+    public CancellationToken Gone => _gone.Token;
+
+    /// <summary>Begins to follow a machine whose hypervisor runs.</summary>
+    public void Follow(MachineState state)
+    {
+        _state = state;
+        if (Record.Exit is { } exit)
+            SetExited(exit);
+        _following = Task.WhenAll(FollowHypervisorAsync(), FollowMainAsync(), LimitCpuAsync());
+    }
+
+    /// <summary>Takes over a machine that ended while nobody watched.</summary>
+    public void ShowEnded()
+    {
+        _state = MachineState.Failed;
+        _ = _exited.TrySetResult(Record.Exit ?? new ProcessExit(null, null, Record.FailureReason ?? "The machine ended."));
+        _ = _ended.TrySetResult();
+        _gone.Cancel();
+    }
+
+    public Task<AgentConnection> GetAgentAsync(CancellationToken cancellationToken) =>
+        _agent?.GetAsync(cancellationToken) ?? Task.FromCanceled<AgentConnection>(new CancellationToken(true));
+
+    /// <summary>While it is not disposed, a removal waits a moment for the last output to be read.</summary>
+    public IDisposable AddReader()
+    {
+        _ = Interlocked.Increment(ref _readers);
+        return new Reader(this);
+    }
+
+    public Task PauseAsync(CancellationToken cancellationToken) => ChangeAsync(
+        MachineState.Running,
+        MachineState.Paused,
+        hypervisor => hypervisor.PauseAsync(cancellationToken),
+        cancellationToken);
+
+    public async Task ResumeAsync(CancellationToken cancellationToken)
+    {
+        await ChangeAsync(MachineState.Paused, MachineState.Running, hypervisor => hypervisor.ResumeAsync(cancellationToken), cancellationToken);
+        try
+        {
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _gone.Token);
+            limit.CancelAfter(PowerOffLimit);
+            var agent = await GetAgentAsync(limit.Token);
+            await agent.SynchronizeAsync(_context.Time.GetUtcNow(), RandomNumberGenerator.GetBytes(64), limit.Token);
+        }
+        catch (Exception e) when (e is AgentException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+        {
+            throw new MachineException($"Machine {Record.Id} runs again, but its agent did not set its clock: {e.Message}", e) { IsTransient = true };
+        }
+    }
+
+    public Task StopAsync(TimeSpan grace)
+    {
+        lock (_gate)
+        {
+            var end = grace == Timeout.InfiniteTimeSpan ? DateTimeOffset.MaxValue : _context.Time.GetUtcNow() + grace;
+            if (end < _graceEnd)
+            {
+                _graceEnd = end;
+                _graceOver.CancelAfter(grace);
+            }
+
+            return _stopping ??= Task.Run(StopCoreAsync);
+        }
+    }
+
+    /// <summary>Lets go of the machine, which runs on.</summary>
+    public async Task DetachAsync()
+    {
+        Task? stopping;
+        lock (_gate)
+            stopping = _stopping;
+        // A stop that has begun is brought to its end: half a removal helps nobody.
+        if (stopping is not null)
+            await stopping;
+        await _detached.CancelAsync();
+        await _gone.CancelAsync();
+        if (_agent is not null)
+            await _agent.DisposeAsync();
+        if (_hypervisor is not null)
+            await _hypervisor.DisposeAsync();
+        await _following;
+    }
+
+    private async Task ChangeAsync(MachineState from, MachineState to, Func<QemuProcess, Task> change, CancellationToken cancellationToken)
+    {
+        await _changing.WaitAsync(cancellationToken);
+        try
+        {
+            if (_state == to)
+                return;
+            if (_state != from || _hypervisor is null)
+                throw new MachineException($"Machine {Record.Id} is {_state}; it cannot become {to}.");
+            await change(_hypervisor);
+            _state = to;
+        }
+        catch (QmpException e)
+        {
+            throw new MachineException($"Machine {Record.Id} cannot become {to}: {e.Message}", e) { IsTransient = true };
+        }
+        finally
+        {
+            _ = _changing.Release();
+        }
+    }
+
+    private async Task FollowHypervisorAsync()
+    {
+        string reason;
+        try
+        {
+            reason = await _hypervisor!.Ended.WaitAsync(_detached.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            return;
+        }
+
+        var console = await _hypervisor.TakeConsoleAsync(CancellationToken.None);
+        if (_context.CgroupOf(Record.Id).RanOutOfMemory())
+            reason = $"The computer's kernel ended the hypervisor: it went over its memory limit for a guest of {Record.Spec.MemoryMiB} MiB.";
+        else if (console.Split('\n').FirstOrDefault(line => line.Contains("Kernel panic", StringComparison.Ordinal)) is { } panic)
+            reason = $"The guest's kernel panicked: {panic[panic.IndexOf("Kernel panic", StringComparison.Ordinal)..]}";
+
+        await _changing.WaitAsync();
+        try
+        {
+            // A stop ends the hypervisor too; that is no failure, and the parts are its business.
+            bool stopping;
+            lock (_gate)
+                stopping = _stopping is not null;
+            if (!stopping)
+            {
+                await _hypervisor.TerminateAsync();
+                _parts.Update(r => r with { Phase = MachinePhase.Ended, FailureReason = reason });
+                _state = MachineState.Failed;
+                Log.Ended(_context.Logger, Record.Id, Record.Spec.Name, console.Length == 0 ? reason : $"{reason} Its console ended with:\n{console}");
+            }
+            else if (_state != MachineState.Stopped)
+            {
+                _state = MachineState.Stopped;
+            }
+
+            SetExited(new ProcessExit(null, null, stopping ? "The machine was stopped." : reason));
+            _ = _ended.TrySetResult();
+            await _gone.CancelAsync();
+            if (!stopping)
+                await _parts.ReleaseAsync();
+        }
+        finally
+        {
+            _ = _changing.Release();
+        }
+    }
+
+    /// <summary>Waits for the main process's end, over as many connections as it takes.</summary>
+    private async Task FollowMainAsync()
+    {
+        if (!Record.HasMain || Record.Exit is not null)
+            return;
+        while (!_gone.IsCancellationRequested)
+        {
+            try
+            {
+                var agent = await GetAgentAsync(_gone.Token);
+                var exit = agent.Info.MainExit ?? await agent.MainExited.WaitAsync(_gone.Token);
+                _parts.Update(r => r with { Exit = exit });
+                if (_state == MachineState.Running)
+                    _state = MachineState.Stopped;
+                SetExited(exit);
+                return;
+            }
+            catch (AgentException)
+            {
+                // The next connection tells.
+                await Task.Delay(OutputLimit / 10, _context.Time, CancellationToken.None);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+        }
+    }
+
+    private async Task LimitCpuAsync()
+    {
+        if (Record.Spec.CpuLimit is not { } limit || Record.BurstEndsAt is not { } end)
+            return;
+        var wait = end - _context.Time.GetUtcNow();
+        try
+        {
+            if (wait > TimeSpan.Zero)
+                await Task.Delay(wait, _context.Time, _gone.Token);
+            _context.CgroupOf(Record.Id).LimitCpu(limit);
+        }
+        catch (OperationCanceledException)
+        {
+            // Ended or let go before; the next host sets it.
+        }
+    }
+
+    /// <summary>Steps: 1 the main process, 2 power off for the sake of drives, 3 removal.</summary>
+    private async Task StopCoreAsync()
+    {
+        if (_hypervisor is not null && !_ended.Task.IsCompleted)
+        {
+            try
+            {
+                if (_state == MachineState.Paused)
+                    await _hypervisor.ResumeAsync(CancellationToken.None);
+                await EndMainAsync();
+                if (Record.Spec.Drives.Any(d => !d.ReadOnly))
+                    await PowerOffAsync();
+            }
+            catch (Exception e) when (e is AgentException or QmpException or OperationCanceledException)
+            {
+                Log.ShutdownFailed(_context.Logger, Record.Id, e.Message);
+            }
+        }
+
+        await RemoveAsync();
+    }
+
+    private async Task EndMainAsync()
+    {
+        if (!Record.HasMain || _exited.Task.IsCompleted)
+            return;
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(_graceOver.Token, _gone.Token);
+        try
+        {
+            var agent = await GetAgentAsync(limit.Token);
+            await agent.SignalMainAsync(Sigterm, limit.Token);
+            _ = await _exited.Task.WaitAsync(limit.Token);
+            // Whoever reads the output gets the last of it.
+            var started = _context.Time.GetTimestamp();
+            while (Volatile.Read(ref _readers) > 0 && _context.Time.GetElapsedTime(started) < OutputLimit && !limit.IsCancellationRequested)
+                await Task.Delay(OutputLimit / 100, _context.Time, limit.Token);
+        }
+        catch (OperationCanceledException) when (_graceOver.IsCancellationRequested)
+        {
+            // The grace is over: the power goes.
+        }
+    }
+
+    private async Task PowerOffAsync()
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(_gone.Token);
+        limit.CancelAfter(PowerOffLimit);
+        var agent = await GetAgentAsync(limit.Token);
+        await agent.ShutdownAsync(limit.Token);
+        _ = await _hypervisor!.Ended.WaitAsync(limit.Token);
+    }
+
+    private async Task RemoveAsync()
+    {
+        if (_agent is not null)
+            await _agent.DisposeAsync();
+        if (_hypervisor is not null)
+        {
+            await _hypervisor.TerminateAsync();
+            await _hypervisor.DisposeAsync();
+        }
+
+        await _parts.RemoveAsync();
+        if (_state != MachineState.Failed)
+            _state = MachineState.Stopped;
+        SetExited(new ProcessExit(null, null, "The machine was stopped."));
+        _ = _ended.TrySetResult();
+        await _gone.CancelAsync();
+        await _detached.CancelAsync();
+        await _following;
+        _forget();
+        Log.Removed(_context.Logger, Record.Id, Record.Spec.Name);
+    }
+
+    private void SetExited(ProcessExit exit) => _ = _exited.TrySetResult(exit);
+
+    private sealed class Reader(MachineLife life) : IDisposable
+    {
+        public void Dispose() => Interlocked.Decrement(ref life._readers);
+    }
+}

@@ -1,0 +1,85 @@
+using NanoVms.Commands;
+using NanoVms.Network;
+
+namespace NanoVms.Machines;
+
+/// <summary>Everything of a machine outside this process, and how it is taken away: in any state, as often as needed.</summary>
+internal sealed class MachineParts(MachineContext context, MachineRecord record)
+{
+    private readonly Lock _gate = new();
+    private MachineRecord _record = record;
+    private bool _removed;
+
+    public MachineRecord Record => _record;
+
+    public string Folder => context.FolderOf(_record.Id);
+
+    public GuestLease Lease { get; } = context.Bridge.LeaseAt(record.Place);
+
+    /// <summary>Changes the state file, whole or not at all.</summary>
+    public void Update(Func<MachineRecord, MachineRecord> change)
+    {
+        lock (_gate)
+        {
+            _record = change(_record);
+            if (!_removed)
+                SafeFile.WriteJson(Path.Combine(Folder, MachineRecord.FileName), _record, MachineJson.Default.MachineRecord);
+        }
+    }
+
+    /// <summary>Makes the folder with its state file: before anything else, so that all that follows is found after a crash.</summary>
+    public void Create()
+    {
+        _ = Directory.CreateDirectory(Folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        Update(r => r);
+    }
+
+    /// <summary>Gives back what only a running machine needs: its process must be gone.</summary>
+    public async Task ReleaseAsync()
+    {
+        if (_record.Process is { } process)
+            await TryAsync("process", () => process.KillAsync(context.Time, CancellationToken.None));
+        await TryAsync("rules", () => context.Bridge.UnplugAsync(Lease, CancellationToken.None));
+        await TryAsync("control group", () => context.CgroupOf(_record.Id).RemoveAsync(context.Time, CancellationToken.None));
+        await TryAsync("disk", () =>
+        {
+            File.Delete(Path.Combine(Folder, MachineDisk.FileName));
+            return Task.CompletedTask;
+        });
+    }
+
+    /// <summary>Takes everything away; the folder goes last.</summary>
+    public async Task RemoveAsync()
+    {
+        await TryAsync("state", () =>
+        {
+            Update(r => r with { Phase = MachinePhase.Removing });
+            return Task.CompletedTask;
+        });
+        await ReleaseAsync();
+        await TryAsync("folder", () =>
+        {
+            lock (_gate)
+            {
+                _removed = true;
+                if (Directory.Exists(Folder))
+                    Directory.Delete(Folder, recursive: true);
+            }
+
+            return Task.CompletedTask;
+        });
+        context.Bridge.Pool.Release(_record.Place);
+    }
+
+    private async Task TryAsync(string step, Func<Task> action)
+    {
+        try
+        {
+            await action();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or CommandException)
+        {
+            Log.RemovalFailed(context.Logger, _record.Id, step, e.Message);
+        }
+    }
+}

@@ -1,0 +1,61 @@
+using System.Text.Json.Serialization;
+using NanoVms.Commands;
+
+namespace NanoVms.Machines;
+
+internal enum MachinePhase
+{
+    /// <summary>Between the folder's first write and the main process: after a crash it is an orphan and removed.</summary>
+    Starting = 0,
+
+    /// <summary>Adopted after a crash.</summary>
+    Running = 1,
+
+    /// <summary>The hypervisor is gone; kept for its reason until it is stopped.</summary>
+    Ended = 2,
+
+    /// <summary>Being removed: after a crash the removal goes on.</summary>
+    Removing = 3,
+}
+
+/// <summary>What a machine's folder keeps in <c>machine.json</c>. Fields are only ever added.</summary>
+internal sealed record MachineRecord
+{
+    public const string FileName = "machine.json";
+
+    public int Version { get; init; } = 1;
+
+    public required string Id { get; init; }
+
+    public required MachineSpec Spec { get; init; }
+
+    public required string Driver { get; init; }
+
+    public bool Accelerated { get; init; }
+
+    public MachinePhase Phase { get; init; }
+
+    /// <summary>Place in the host's network, from which address, tap and user follow.</summary>
+    public required int Place { get; init; }
+
+    /// <summary>Null until the hypervisor runs.</summary>
+    public ProcessIdentity? Process { get; init; }
+
+    public bool HasMain { get; init; }
+
+    public DateTimeOffset StartedAt { get; init; }
+
+    /// <summary>When the limit of processor time begins; null before the main process started.</summary>
+    public DateTimeOffset? BurstEndsAt { get; init; }
+
+    public MachineTimings Timings { get; init; } = new(TimeSpan.Zero, TimeSpan.Zero, TimeSpan.Zero);
+
+    public string? FailureReason { get; init; }
+
+    /// <summary>How the main process or the machine ended, once that is known.</summary>
+    public ProcessExit? Exit { get; init; }
+}
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, UseStringEnumConverter = true, WriteIndented = true)]
+[JsonSerializable(typeof(MachineRecord))]
+internal sealed partial class MachineJson : JsonSerializerContext;

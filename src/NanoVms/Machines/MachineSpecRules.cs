@@ -1,0 +1,80 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Net.Sockets;
+using NanoVms.Drivers.Qemu;
+
+namespace NanoVms.Machines;
+
+/// <summary>What a specification must be before anything is made for it. All breaches are found, not the first.</summary>
+internal static class MachineSpecRules
+{
+    private const int ErofsMagicOffset = 1024;
+    private const uint ErofsMagic = 0xe0f5e1e2;
+
+    /// <exception cref="MachineException">Names each value that is wrong and what would be right.</exception>
+    public static void Check(MachineSpec spec)
+    {
+        var errors = Find(spec).ToList();
+        if (errors.Count > 0)
+            throw new MachineException($"Machine '{spec.Name}' cannot be made: {string.Join(' ', errors)}");
+    }
+
+    internal static IEnumerable<string> Find(MachineSpec spec)
+    {
+        if (!IsName(spec.Name, 60))
+            yield return $"Name '{spec.Name}' is not 1 to 60 of a-z, 0-9 and '-'.";
+        if (spec.Cpus is < 1 or > 64)
+            yield return $"Cpus is {spec.Cpus}; it must be 1 to 64.";
+        if (spec.CpuLimit is { } limit && !(limit >= 0.01))
+            yield return $"CpuLimit is {limit}; it must be 0.01 processors or more.";
+        if (spec.BootBurst < TimeSpan.Zero)
+            yield return $"BootBurst is {spec.BootBurst}; it must not be negative.";
+        if (spec.MemoryMiB is < 64 or > 1 << 20)
+            yield return $"MemoryMiB is {spec.MemoryMiB}; it must be 64 to {1 << 20}.";
+        if (spec.DiskBytes is < 16L << 20 or > 16L << 40)
+            yield return $"DiskBytes is {spec.DiskBytes}; it must be 16 MiB to 16 TiB.";
+        if (spec.Driver is not ("auto" or QemuDriver.Name))
+            yield return $"Driver '{spec.Driver}' does not exist; choose 'auto' or '{QemuDriver.Name}'.";
+        if (spec.Layers.Count + spec.Drives.Count >= QemuArguments.MaxDisks)
+            yield return $"{spec.Layers.Count} layers and {spec.Drives.Count} drives are too many; {QemuArguments.MaxDisks - 1} together are possible.";
+
+        foreach (var error in spec.Layers.Select(LayerError).Concat(spec.Drives.Select(DriveError)).OfType<string>())
+            yield return error;
+        foreach (var name in spec.Drives.GroupBy(d => d.Name).Where(g => g.Count() > 1).Select(g => g.Key))
+            yield return $"Drive '{name}' is there more than once.";
+        foreach (var (name, address) in spec.Hosts)
+        {
+            if (!IPAddress.TryParse(address, out var parsed) || parsed.AddressFamily != AddressFamily.InterNetwork)
+                yield return $"Host '{name}' has the address '{address}', which is not IPv4.";
+        }
+    }
+
+    private static string? LayerError(string path)
+    {
+        try
+        {
+            if (!Path.IsPathRooted(path))
+                return $"Layer '{path}' is not an absolute path.";
+            using var file = File.OpenHandle(path);
+            Span<byte> magic = stackalloc byte[4];
+            return RandomAccess.Read(file, magic, ErofsMagicOffset) == 4 && BinaryPrimitives.ReadUInt32LittleEndian(magic) == ErofsMagic
+                ? null
+                : $"Layer '{path}' is not an EROFS image.";
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return $"Layer '{path}' cannot be read: {e.Message}";
+        }
+    }
+
+    private static string? DriveError(DriveSpec drive) => drive switch
+    {
+        _ when !IsName(drive.Name, 16) => $"Drive name '{drive.Name}' is not 1 to 16 of a-z, 0-9 and '-'.",
+        _ when !Path.IsPathRooted(drive.Path) => $"Drive '{drive.Name}' has the path '{drive.Path}', which is not absolute.",
+        _ when !File.Exists(drive.Path) => $"Drive '{drive.Name}' has no file at '{drive.Path}'.",
+        _ => null,
+    };
+
+    private static bool IsName(string name, int length) =>
+        name.Length > 0 && name.Length <= length && name.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '-');
+}
