@@ -69,10 +69,10 @@ internal sealed class ApiClient : IDisposable
         using var response = await SendAsync(request, HttpCompletionOption.ResponseContentRead, cancellationToken, cancellationToken);
     }
 
-    /// <summary>Reads a stream of events until the server ends it.</summary>
+    /// <summary>Reads a stream of events until the server ends it or it breaks off.</summary>
     /// <param name="path">Where.</param>
     /// <param name="lastEventId">The last event that was seen; the stream goes on behind it.</param>
-    /// <param name="silence">Longest time without an event before the stream counts as broken.</param>
+    /// <param name="silence">Longest time without an event before the stream counts as broken; comments that keep a line open do not count.</param>
     /// <param name="cancellationToken">Ends it.</param>
     public async IAsyncEnumerable<SseItem<string>> ReadEventsAsync(
         string path, string? lastEventId, TimeSpan silence, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -96,7 +96,8 @@ internal sealed class ApiClient : IDisposable
             catch (Exception exception) when (exception is IOException or HttpRequestException or OperationCanceledException
                 && !cancellationToken.IsCancellationRequested)
             {
-                throw new ApiException($"{_name} stopped in the middle of a stream.", null, inner: exception);
+                // Broken or silent: whoever follows asks again.
+                yield break;
             }
 
             yield return events.Current;

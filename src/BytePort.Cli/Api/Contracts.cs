@@ -18,7 +18,7 @@ internal sealed record Project(
 
 internal sealed record ProjectService(string Name, string Kind, IReadOnlyList<string>? Routes, string? Status, IReadOnlyList<Instance>? Instances);
 
-internal sealed record Instance(string Machine, string Status, string? Reason, int Restarts);
+internal sealed record Instance(string? Machine, string Status, string? Reason, int Restarts);
 
 internal sealed record Deployment(
     string Project,
@@ -31,6 +31,7 @@ internal sealed record Deployment(
     DeploymentOrigin? Source,
     IReadOnlyList<DeploymentStep>? Steps,
     IReadOnlyList<DeploymentService>? Services,
+    Activation? Activation,
     int? QueuePosition,
     DateTimeOffset CreatedAt,
     DateTimeOffset? StartedAt,
@@ -39,6 +40,9 @@ internal sealed record Deployment(
     /// <summary>True: the status will not change any more, except that a live deployment may be replaced.</summary>
     public bool IsFinished => Status is "live" or "failed" or "canceled" or "superseded";
 }
+
+/// <summary>The newest order to let a deployment serve again: pending, done or failed.</summary>
+internal sealed record Activation(string Status, string? Reason);
 
 internal sealed record DeploymentOrigin(string Kind, string? Url, string? Ref, string? Commit, string? Message);
 
@@ -64,10 +68,12 @@ internal sealed record Machine(
     string? Service,
     int? Deployment,
     string State,
+    string? Instance,
     string? Driver,
     bool Accelerated,
     string? Address,
-    double Cpus,
+    int Cpus,
+    double? CpuLimit,
     int MemoryMiB,
     DateTimeOffset? StartedAt,
     int Restarts);

@@ -49,7 +49,7 @@ internal static class ActivateCommands
     {
         var started = host.Time.GetTimestamp();
         var path = ApiClient.PathOf(chosen.Project, chosen.Number);
-        while (!chosen.Serving && chosen.Status is not ("failed" or "canceled"))
+        while (!chosen.Serving && chosen.Activation is not { Status: "failed" })
         {
             if (host.Time.GetElapsedTime(started) > _patience)
                 throw new CliException(ExitCode.Failed, string.Create(CultureInfo.InvariantCulture, $"Deployment {chosen.Number} of {chosen.Project} does not serve after {_patience.TotalMinutes:0} minutes; see byteport status {chosen.Project}"));
@@ -58,14 +58,14 @@ internal static class ActivateCommands
         }
 
         if (arguments.Json)
-            host.Json(DeployResult.From(chosen), ApiJson.Default.DeployResult);
+            host.Json(DeployResult.From(chosen) with { Reason = chosen.Activation?.Reason }, ApiJson.Default.DeployResult);
         else if (chosen.Serving)
         {
             host.Note(string.Create(CultureInfo.InvariantCulture, $"Deployment {chosen.Number} of {chosen.Project} serves"));
             host.Result(chosen.Url ?? "");
         }
         else
-            host.Note(string.Create(CultureInfo.InvariantCulture, $"byteport: deployment {chosen.Number} of {chosen.Project} is {chosen.Status}: {chosen.Reason}"));
+            host.Note(string.Create(CultureInfo.InvariantCulture, $"byteport: deployment {chosen.Number} of {chosen.Project} cannot serve: {chosen.Activation?.Reason}"));
         return chosen.Serving ? ExitCode.Ok : ExitCode.Failed;
     }
 }

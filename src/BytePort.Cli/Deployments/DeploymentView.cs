@@ -26,8 +26,8 @@ internal sealed class DeploymentView(CliHost host)
 
     public void Show(Deployment deployment)
     {
-        if (deployment.Status == "queued" && deployment.QueuePosition is > 0 and var position && position != _position)
-            host.Note(string.Create(CultureInfo.InvariantCulture, $"Queued; {position} before it"));
+        if (deployment.Status == "queued" && deployment.QueuePosition is { } position && position != _position)
+            host.Note(string.Create(CultureInfo.InvariantCulture, $"Queued at position {position}"));
         _position = deployment.QueuePosition;
         foreach (var step in deployment.Steps ?? [])
         {

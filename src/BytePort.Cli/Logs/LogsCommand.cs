@@ -76,6 +76,7 @@ internal static class LogsCommand
     private static async Task FollowAsync(CliHost host, ApiClient client, string path, Action<LogLine> show, CancellationToken cancellationToken)
     {
         string? last = null;
+        var connected = false;
         var told = false;
         while (true)
         {
@@ -83,14 +84,16 @@ internal static class LogsCommand
             {
                 await foreach (var item in client.ReadEventsAsync(path, last, _silence, cancellationToken))
                 {
-                    told = false;
                     if (item.EventType != "log" || JsonSerializer.Deserialize(item.Data, ApiJson.Default.LogLine) is not { } line)
                         continue;
                     last = item.EventId is { Length: > 0 } id ? id : last;
                     show(line);
                 }
+
+                connected = true;
+                told = false;
             }
-            catch (ApiException exception) when (exception.IsTransient && last is not null)
+            catch (ApiException exception) when (exception.IsTransient && (connected || last is not null))
             {
                 if (!told)
                     host.Note($"byteport: {exception.Message} Trying again.");

@@ -29,7 +29,7 @@ internal static class MachinesCommand
                     machine.Restarts == 0 ? machine.State : string.Create(CultureInfo.InvariantCulture, $"{machine.State}, {machine.Restarts} restarts"),
                     machine.Accelerated ? $"{machine.Driver} (accelerated)" : machine.Driver ?? "",
                     machine.Address ?? "",
-                    string.Create(CultureInfo.InvariantCulture, $"{machine.Cpus} CPU, {machine.MemoryMiB} MiB"),
+                    string.Create(CultureInfo.InvariantCulture, $"{machine.CpuLimit ?? machine.Cpus} CPU, {machine.MemoryMiB} MiB"),
                     machine.StartedAt is { } started ? Age.Since(started, host.Time) : "",
                 ]));
             return ExitCode.Ok;

@@ -54,6 +54,6 @@ internal static class StatusCommand
     private static string Describe(Instance instance)
     {
         var restarts = instance.Restarts == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $", {instance.Restarts} restarts");
-        return $"{instance.Machine} {instance.Status}{restarts}{(instance.Reason is null ? "" : $" ({instance.Reason})")}";
+        return $"{instance.Machine ?? "(starting)"} {instance.Status}{restarts}{(instance.Reason is null ? "" : $" ({instance.Reason})")}";
     }
 }
