@@ -4,8 +4,10 @@ using BytePort.Builds.Blobs;
 using BytePort.Builds.Detection;
 using BytePort.Builds.Services;
 using BytePort.Builds.Sources;
+using BytePort.Manifest;
 using BytePort.Server.Database;
 using BytePort.Server.Environments;
+using BytePort.Server.Instances;
 using BytePort.Server.Uploads;
 using Microsoft.EntityFrameworkCore;
 
@@ -30,6 +32,7 @@ internal sealed class DeploymentSteps(
     BlobStore blobs,
     UploadStore uploads,
     Releaser releaser,
+    InstanceRuntime runtime,
     TimeProvider time)
 {
     public const string Source = "source";
@@ -38,6 +41,8 @@ internal sealed class DeploymentSteps(
     public const string Release = "release";
     public const string Activate = "activate";
 
+    private static readonly TimeSpan ReleaseCommandTime = TimeSpan.FromMinutes(10);
+
     public static readonly IReadOnlyList<string> Names = [Source, Detect, Build, Release, Activate];
 
     public IReadOnlyList<StepDefinition> All =>
@@ -45,7 +50,7 @@ internal sealed class DeploymentSteps(
         new(Source, [], InMemory: true, FetchAsync),
         new(Detect, [Source], InMemory: true, DetectAsync),
         new(Build, [Detect], InMemory: false, BuildAsync),
-        new(Release, [Build], InMemory: false, (run, cancellationToken) => releaser.StartAsync(run.Deployment, run.Log.Say, cancellationToken)),
+        new(Release, [Build], InMemory: false, ReleaseAsync),
         new(Activate, [Release], InMemory: false, (run, cancellationToken) => releaser.SwitchAsync(run.Deployment, run.Log.Say, cancellationToken)),
     ];
 
@@ -81,6 +86,11 @@ internal sealed class DeploymentSteps(
             run.Log.Say(note);
         }
 
+        foreach (var service in run.Plan.Services)
+        {
+            RefuseUnsupported(service, run.Log);
+        }
+
         await SavePlanAsync(run, new DeploymentPlan([.. run.Plan.Services.Select(service => new PlannedService(service, null))]), cancellationToken);
     }
 
@@ -113,6 +123,50 @@ internal sealed class DeploymentSteps(
         }
 
         await SavePlanAsync(run, new DeploymentPlan(built), cancellationToken);
+    }
+
+    /// <summary>Runs the release commands, then starts the instances beside the old ones.</summary>
+    private async Task ReleaseAsync(DeploymentRun run, CancellationToken cancellationToken)
+    {
+        foreach (var service in DeploymentPlan.Parse(run.Deployment.Plan!).Services.Where(s => s.Plan.ReleaseCommand is not null && s.Artifact is AppArtifact))
+        {
+            run.Log.Say($"{service.Plan.Name}: {service.Plan.ReleaseCommand}");
+            using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            patience.CancelAfter(ReleaseCommandTime);
+            try
+            {
+                var exit = await runtime.RunReleaseAsync(service, run.ProjectName, run.TeamId, run.Log.Output.WriteOutput, patience.Token);
+                if (exit.ExitCode != 0)
+                {
+                    throw new DeploymentFailure("release_command_failed", $"The release command of service '{service.Plan.Name}' failed: {exit.Reason} Its output is in the log of the release step.");
+                }
+            }
+            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+            {
+                throw new DeploymentFailure("release_command_timeout", $"The release command of service '{service.Plan.Name}' did not end within {ReleaseCommandTime.TotalMinutes} minutes.");
+            }
+        }
+
+        await releaser.StartAsync(run.Deployment, run.Log.Say, cancellationToken);
+    }
+
+    /// <summary>Refuses what this version cannot keep its promise for, rather than to ignore it.</summary>
+    private static void RefuseUnsupported(ServicePlan service, DeploymentLog log)
+    {
+        if (service.Kind == ServiceKind.Cron)
+        {
+            throw new DeploymentFailure("unsupported_service", $"Service '{service.Name}' is of kind cron, which this version of BytePort cannot run yet. Remove it from byteport.yaml.");
+        }
+
+        if (service.Volumes.Count > 0)
+        {
+            throw new DeploymentFailure("unsupported_volume", $"Service '{service.Name}' asks for the volume '{service.Volumes[0].Name}', and this version of BytePort has no volumes yet: its data would be lost. Remove it from byteport.yaml.");
+        }
+
+        if (service.Scale is not null)
+        {
+            log.Say($"{service.Name}: 'scale' is not applied by this version, one instance runs");
+        }
     }
 
     private bool IsThere(Artifact artifact) => artifact switch

@@ -80,7 +80,7 @@ internal sealed class Releaser(IDbContextFactory<PlatformDb> databases, ChangeHu
                 continue;
             }
 
-            say($"{service.Plan.Name}: starting a machine with {service.Plan.MemoryMiB} MiB");
+            say($"{service.Plan.Name}: starting a machine with {service.Plan.Size.MemoryMiB} MiB");
             db.Instances.Add(new Instance { DeploymentId = deployment.Id, ProjectId = deployment.ProjectId, Service = service.Plan.Name, CreatedAt = time.GetUtcNow() });
         }
 

@@ -1,3 +1,4 @@
+using BytePort.Manifest;
 using BytePort.Server.Deployments;
 using BytePort.Server.Logs;
 using BytePort.Server.Projects;
@@ -22,6 +23,9 @@ internal sealed class InstanceRunner
     private static readonly TimeSpan LongestBackoff = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan Forgiveness = TimeSpan.FromMinutes(2);
     private static readonly TimeSpan CheckEvery = TimeSpan.FromSeconds(5);
+    /// <summary>A worker serves no port: it is well when it has not ended by then.</summary>
+    private static readonly TimeSpan TimeToSettle = TimeSpan.FromSeconds(2);
+
     private const int ChecksToLeave = 2;
     private const int ChecksToReplace = 6;
     private const int TailLines = 20;
@@ -74,7 +78,7 @@ internal sealed class InstanceRunner
         var runner = new InstanceRunner(row, deployment, project, runtime, wake);
         if (row.State == InstanceState.Healthy && runner.FindMachine() is { Address: { } address })
         {
-            runner.Endpoint = EndpointOf(address);
+            runner.Endpoint = runner.EndpointOf(address);
         }
 
         runner._running = Task.Run(() => runner.RunAsync(row.State));
@@ -188,7 +192,9 @@ internal sealed class InstanceRunner
         var lastProblem = "";
         while (true)
         {
-            var problem = await _health.CheckAsync(address, cancellationToken);
+            var problem = _service.Plan.Kind == ServiceKind.Worker
+                ? _runtime.Time.GetElapsedTime(began) > TimeToSettle ? null : "It has just started."
+                : await _health.CheckAsync(address, cancellationToken);
             if (machine.Exited.IsCompleted)
             {
                 return Sentence(await machine.Exited);
@@ -327,5 +333,5 @@ internal sealed class InstanceRunner
         _ => $"The machine ended: {exit.Reason}",
     };
 
-    private static Uri EndpointOf(System.Net.IPAddress address) => new($"http://{address}:{InstanceRuntime.Port}/");
+    private Uri EndpointOf(System.Net.IPAddress address) => new($"http://{address}:{InstanceRuntime.PortOf(_service.Plan)}/");
 }

@@ -1,4 +1,5 @@
 using BytePort.Builds.Blobs;
+using BytePort.Builds.Detection;
 using BytePort.Builds.Services;
 using BytePort.Server.Database;
 using BytePort.Server.Deployments;
@@ -24,8 +25,8 @@ internal sealed class InstanceRuntime(
 {
     public const string InstanceLabel = "byteport.instance";
 
-    /// <summary>The port that every server is told by <c>PORT</c>.</summary>
-    public const int Port = 8080;
+    /// <summary>The port that a server is told by <c>PORT</c> when its manifest names none.</summary>
+    private const int DefaultPort = 8080;
 
     public MachineHost Machines => machines;
 
@@ -48,27 +49,60 @@ internal sealed class InstanceRuntime(
         MaxResponseContentBufferSize = 64 * 1024,
     };
 
-    public async Task<Machine> StartMachineAsync(Guid instance, PlannedService service, string project, Guid team, CancellationToken cancellationToken)
+    /// <summary>Starts the machine of an instance; its main process is the service's start command.</summary>
+    public Task<Machine> StartMachineAsync(Guid instance, PlannedService service, string project, Guid team, CancellationToken cancellationToken)
+        => StartMachineAsync(service, ((AppArtifact)service.Artifact!).StartCommand, project, team, new Dictionary<string, string> { [InstanceLabel] = instance.ToString() }, cancellationToken);
+
+    /// <summary>Runs a service's release command in a machine of its own, like the service's, and waits for its end.</summary>
+    public async Task<ProcessExit> RunReleaseAsync(PlannedService service, string project, Guid team, Action<string, bool> write, CancellationToken cancellationToken)
+    {
+        var machine = await StartMachineAsync(service, service.Plan.ReleaseCommand!, project, team, new Dictionary<string, string>(), cancellationToken);
+        try
+        {
+            var lines = new LineAssembler(service.Plan.Name, machine.Id, 0, time);
+            await foreach (var chunk in machine.ReadOutputAsync(0, cancellationToken))
+            {
+                foreach (var line in lines.Add(chunk))
+                {
+                    write(line.Text, line.Stream == "stderr");
+                }
+            }
+
+            foreach (var line in lines.Finish())
+            {
+                write(line.Text, line.Stream == "stderr");
+            }
+
+            return await machine.Exited.WaitAsync(cancellationToken);
+        }
+        finally
+        {
+            await machine.StopAsync(TimeSpan.Zero, CancellationToken.None);
+        }
+    }
+
+    private async Task<Machine> StartMachineAsync(
+        PlannedService service, string command, string project, Guid team, IReadOnlyDictionary<string, string> labels, CancellationToken cancellationToken)
     {
         var artifact = (AppArtifact)service.Artifact!;
         var stack = await images.GetStackAsync(artifact.Stack, null, cancellationToken);
         var plan = service.Plan;
         var environment = new Dictionary<string, string>(plan.Environment)
         {
-            ["PORT"] = Port.ToString(System.Globalization.CultureInfo.InvariantCulture),
+            ["PORT"] = PortOf(plan).ToString(System.Globalization.CultureInfo.InvariantCulture),
         };
         var spec = new MachineSpec
         {
             Name = MachineName(project, plan.Name),
-            MemoryMiB = plan.MemoryMiB,
-            Cpus = Math.Max(1, (int)Math.Ceiling(plan.CpuLimit)),
-            CpuLimit = plan.CpuLimit,
-            DiskBytes = plan.DiskBytes,
+            MemoryMiB = plan.Size.MemoryMiB,
+            Cpus = Math.Max(1, (int)Math.Ceiling(plan.Size.Cpus)),
+            CpuLimit = plan.Size.Cpus,
+            DiskBytes = plan.Size.DiskBytes,
             Layers = [.. stack.Layers, blobs.GetPath(artifact.LayerDigest)],
             Owner = team.ToString("N"),
-            Labels = new Dictionary<string, string> { [InstanceLabel] = instance.ToString() },
+            Labels = labels,
         };
-        return await machines.StartAsync(spec, AppProcess.Create(stack, artifact.StartCommand, environment), cancellationToken);
+        return await machines.StartAsync(spec, AppProcess.Create(stack, command, environment), cancellationToken);
     }
 
     public async Task UpdateAsync(Guid instance, Action<Instance> change, CancellationToken cancellationToken)
@@ -91,6 +125,8 @@ internal sealed class InstanceRuntime(
     }
 
     public Task PublishRoutesAsync(Guid project, CancellationToken cancellationToken) => routes.Value.PublishAsync(project, cancellationToken);
+
+    public static int PortOf(ServicePlan plan) => plan.Port ?? DefaultPort;
 
     private static string MachineName(string project, string service)
     {

@@ -1,11 +1,11 @@
 using BytePort.Builds.Blobs;
-using BytePort.Manifest;
 using BytePort.Builds.Services;
 using BytePort.Builds.Sites;
 using BytePort.Edge;
 using BytePort.Edge.Proxying;
 using BytePort.Edge.Routing;
 using BytePort.Edge.StaticFiles;
+using BytePort.Manifest;
 using BytePort.Server.Database;
 using BytePort.Server.Deployments;
 using BytePort.Server.Environments;
