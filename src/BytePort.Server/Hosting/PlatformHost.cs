@@ -56,10 +56,13 @@ internal static class PlatformHost
         services.AddSingleton<InstanceSupervisor>().AddHostedService(provider => provider.GetRequiredService<InstanceSupervisor>());
         services.AddSingleton<ActivationWorker>().AddHostedService(provider => provider.GetRequiredService<ActivationWorker>());
         services.AddHostedService<DeploymentWorker>();
-        services.AddAuthentication(TokenAuthentication.SchemeName).AddScheme<AuthenticationSchemeOptions, TokenAuthentication>(TokenAuthentication.SchemeName, null);
+        // Without AddAuthentication, which brings data protection along: tokens here are opaque, nothing is encrypted with its keys.
+        services.AddAuthenticationCore(authentication => authentication.DefaultScheme = TokenAuthentication.SchemeName).AddWebEncoders();
+        new AuthenticationBuilder(services).AddScheme<AuthenticationSchemeOptions, TokenAuthentication>(TokenAuthentication.SchemeName, null);
         services.AddAuthorization();
         services.AddProblemDetails();
         services.AddOpenApi("v1", OpenApi.Configure);
+        services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
         services.ConfigureHttpJsonOptions(json => ApiJson.Configure(json.SerializerOptions));
         services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(20));
         return Map(builder.Build());
@@ -79,11 +82,15 @@ internal static class PlatformHost
         logging.AddFilter("Microsoft", LogLevel.Warning);
         logging.AddFilter("Yarp", LogLevel.Warning);
         logging.AddFilter("Npgsql", LogLevel.Warning);
+        logging.AddFilter("BytePort.Server.Accounts.TokenAuthentication", LogLevel.Warning);
+        // Failures come as exceptions to whoever asked; the first look for the migrations' table fails by design.
+        logging.AddFilter("Microsoft.EntityFrameworkCore", LogLevel.Critical);
     }
 
     private static WebApplication Map(WebApplication app)
     {
         app.UseBytePortEdge();
+        app.UseUnknownApps();
         app.UseExceptionHandler(error => error.Run(AnswerErrorAsync));
         app.UseStatusCodePages();
         app.UseAuthentication();
