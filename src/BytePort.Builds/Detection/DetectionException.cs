@@ -10,9 +10,19 @@ public sealed class DetectionException : Exception
         Errors = errors;
     }
 
-    /// <summary><c>manifest_invalid</c> or <c>nothing_detected</c>: stable.</summary>
+    /// <summary>One of <see cref="DetectionErrors"/>: stable.</summary>
     public string Code { get; }
 
     /// <summary>All that is wrong, each with file and line where there is one.</summary>
     public IReadOnlyList<string> Errors { get; }
+}
+
+/// <summary>The codes of <see cref="DetectionException"/>. Persisted and public: they only grow.</summary>
+public static class DetectionErrors
+{
+    /// <summary>byteport.yaml or a file it builds on is malformed or contradicts the source.</summary>
+    public const string Invalid = "manifest_invalid";
+
+    /// <summary>No manifest, and nothing in the files that is known.</summary>
+    public const string Nothing = "nothing_detected";
 }
