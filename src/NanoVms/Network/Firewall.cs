@@ -13,7 +13,7 @@ internal sealed record Firewall(string HostId, string Bridge, string TapPrefix, 
     /// Where guests may never go: this network, private, shared (CGNAT), loopback, link-local (cloud metadata), benchmarking,
     /// multicast and reserved addresses (RFC 6890). Documentation networks are let through: they are nobody's secret.
     /// </summary>
-    private static readonly string[] Forbidden =
+    public static readonly IReadOnlyList<string> Forbidden =
     [
         "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
         "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/3",

@@ -31,8 +31,9 @@ internal sealed class NameService(string bridge, Ipv4Prefix prefix, NetworkOptio
             "--keep-in-foreground", "--conf-file=/dev/null", "--pid-file=", "--log-facility=-",
             // Only on the bridge, and on nothing that is made later.
             $"--interface={bridge}", $"--listen-address={prefix.At(1)}", "--except-interface=lo", "--bind-interfaces", "--no-dhcp-interface=*",
-            // The computer's own names stay its own, and no public name leads a guest to a private address.
-            "--no-hosts", "--bogus-priv", "--domain-needed", "--stop-dns-rebind",
+            // The computer's own names stay its own, and no public name leads a guest to an address that it may not reach
+            // (not --stop-dns-rebind, which takes documentation networks for private ones).
+            "--no-hosts", "--bogus-priv", "--domain-needed", .. Firewall.Forbidden.Select(network => $"--bogus-nxdomain={network}"),
             "--cache-size=2000", "--dns-forward-max=500",
         ];
         if (options.Upstreams is { } upstreams)
