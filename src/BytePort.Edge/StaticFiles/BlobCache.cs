@@ -65,7 +65,8 @@ internal sealed class BlobCache(IOptions<EdgeOptions> options)
         {
             if (blob.Dropped)
                 return false;
-            blob.Used = true;
+
+            // Not marked as used: a file that is asked for once must not outlive one that is asked for again.
             if (blob.Content is not null)
                 return true;
             MakeRoom(content.Length);
