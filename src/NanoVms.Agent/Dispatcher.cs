@@ -179,7 +179,7 @@ internal sealed class Dispatcher
             more = false;
             foreach (var stream in _streams.Values)
             {
-                more |= stream.Pump();
+                more |= Pump(stream);
                 if (stream.IsFinished)
                     _finished.Add(stream.Id);
             }
@@ -191,16 +191,25 @@ internal sealed class Dispatcher
         }
     }
 
+    private bool Pump(OutputStream stream)
+    {
+        try
+        {
+            return stream.Pump();
+        }
+        catch (Exception failure)
+        {
+            stream.Cancel();
+            stream.Abandon();
+            Fail(stream.Id, $"the agent failed: {failure.GetType().Name} {failure.Message}");
+            return false;
+        }
+    }
+
     private void Forget()
     {
         foreach (var stream in _streams.Values)
-        {
-            if (stream is Exec exec)
-                exec.Abandon();
-            else
-                stream.Cancel();
-        }
-
+            stream.Cancel();
         _streams.Clear();
         _assembler.Reset();
     }

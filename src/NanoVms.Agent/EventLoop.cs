@@ -16,6 +16,9 @@ internal sealed unsafe class EventLoop
     /// <summary>Called after every batch of events.</summary>
     public Action? Idle { get; set; }
 
+    /// <summary>Told of what a handler failed with. The loop goes on: one process's trouble must not end the guest.</summary>
+    public Action<Exception>? Failed { get; set; }
+
     public void Add(int fd, uint events, Action<uint> handler)
     {
         var item = new Libc.EpollEvent { Events = events, Fd = fd };
@@ -43,9 +46,21 @@ internal sealed unsafe class EventLoop
         {
             // An earlier handler of this batch may have removed it.
             if (_handlers.TryGetValue(items[i].Fd, out var handler))
-                handler(items[i].Events);
+                Guard(handler, items[i].Events);
         }
 
-        Idle?.Invoke();
+        Guard(_ => Idle?.Invoke(), 0);
+    }
+
+    private void Guard(Action<uint> handler, uint events)
+    {
+        try
+        {
+            handler(events);
+        }
+        catch (Exception failure)
+        {
+            Failed?.Invoke(failure);
+        }
     }
 }

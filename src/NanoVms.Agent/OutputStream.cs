@@ -27,6 +27,9 @@ internal abstract class OutputStream(uint id, HostChannel channel)
     /// <summary>The host lost interest, or is gone.</summary>
     public abstract void Cancel();
 
+    /// <summary>Nothing more is sent.</summary>
+    public void Abandon() => IsFinished = true;
+
     protected void SendOutput(long offset, bool isError, long time, ReadOnlySpan<byte> data)
     {
         Credit -= data.Length + Wire.OutputCost;

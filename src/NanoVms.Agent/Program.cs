@@ -32,7 +32,7 @@ internal static class Program
         try
         {
             GuestSystem.MountKernelFileSystems();
-            var loop = new EventLoop();
+            var loop = new EventLoop { Failed = failure => KernelLog.Error($"{failure.GetType().Name}: {failure.Message}") };
             var channel = new HostChannel(loop);
             var guest = new GuestSystem();
             var dispatcher = new Dispatcher(loop, channel, new Reaper(loop), guest);
@@ -52,7 +52,7 @@ internal static class Program
     private static int Serve(string path)
     {
         const int SetChildSubreaper = 36;
-        var loop = new EventLoop();
+        var loop = new EventLoop { Failed = failure => Console($"nanovms-agent: {failure.GetType().Name}: {failure.Message}\n") };
         var channel = new HostChannel(loop);
         var dispatcher = new Dispatcher(loop, channel, new Reaper(loop), guest: null);
         _ = Libc.ProcessControl(SetChildSubreaper, 1, 0, 0, 0);

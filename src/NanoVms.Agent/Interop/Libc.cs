@@ -89,7 +89,7 @@ internal static unsafe partial class Libc
     public static partial int WaitPid(int pid, int* status, int options);
 
     /// <param name="kind">0: any child.</param>
-    /// <param name="info">siginfo_t, 128 bytes; the child's number is the fourth 32-bit word.</param>
+    /// <param name="info">siginfo_t, 128 bytes; the number of the child is the fifth 32-bit word.</param>
     [LibraryImport("libc", EntryPoint = "waitid", SetLastError = true)]
     public static partial int WaitId(int kind, int id, int* info, int options);
 

@@ -43,7 +43,7 @@ internal sealed unsafe class Exec : OutputStream
         Listen(_exit is null && Room > 0);
         if (_exit is null)
             return false;
-        if (Room > 0 && (Take(isError: false) || Take(isError: true)))
+        if (_child is not null && Room > 0 && (Take(isError: false) || Take(isError: true)))
             return true;
         if (_child is { Output: >= 0 } or { Errors: >= 0 })
             return false;
@@ -53,15 +53,12 @@ internal sealed unsafe class Exec : OutputStream
         return false;
     }
 
-    public override void Cancel() => _child?.Signal(Libc.SIGKILL);
-
-    /// <summary>The host is gone: the process ends, what it wrote is dropped.</summary>
-    public void Abandon()
+    /// <summary>Ends the process and drops what it wrote: without credit its end could not be told otherwise.</summary>
+    public override void Cancel()
     {
-        Cancel();
+        _child?.Signal(Libc.SIGKILL);
         Close(isError: false);
         Close(isError: true);
-        IsFinished = true;
     }
 
     private void Listen(bool on)

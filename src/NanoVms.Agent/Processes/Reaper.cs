@@ -9,6 +9,9 @@ namespace NanoVms.Agent.Processes;
 /// </summary>
 internal sealed unsafe class Reaper
 {
+    // Where siginfo_t has the number of the child, counted in 32-bit words.
+    private const int ChildNumber = 4;
+
     private readonly Dictionary<int, Child> _children = [];
     private readonly int _ended = Libc.EventFd(0, Libc.O_CLOEXEC | Libc.O_NONBLOCK);
     private readonly int _resume = Libc.EventFd(0, Libc.O_CLOEXEC);
@@ -50,11 +53,11 @@ internal sealed unsafe class Reaper
         var info = stackalloc int[32];
         while (true)
         {
-            info[3] = 0;
+            info[ChildNumber] = 0;
             // SAFETY: as in Watch.
-            if (Libc.WaitId(0, 0, info, Libc.WEXITED | Libc.WNOWAIT | Libc.WNOHANG) != 0 || info[3] == 0)
+            if (Libc.WaitId(0, 0, info, Libc.WEXITED | Libc.WNOWAIT | Libc.WNOHANG) != 0 || info[ChildNumber] == 0)
                 break;
-            Collect(info[3]);
+            Collect(info[ChildNumber]);
         }
 
         Signal(_resume);

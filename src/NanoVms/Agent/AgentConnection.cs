@@ -1,3 +1,6 @@
+using System.Runtime.CompilerServices;
+using System.Security.Cryptography;
+using NanoVms.Agent.Protocol;
 using NanoVms.Machines;
 
 namespace NanoVms.Agent;
@@ -8,16 +11,25 @@ namespace NanoVms.Agent;
 /// </summary>
 public sealed class AgentConnection : IAsyncDisposable
 {
-    private AgentConnection(AgentInfo info) => Info = info;
+    // How much output may be on its way per stream. Twice what the guest's port buffers, so that it never runs dry.
+    private const int Window = 256 * 1024;
+
+    private static readonly TimeSpan _answerTime = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan _configureTime = TimeSpan.FromSeconds(120);
+    private static readonly TimeSpan _killTime = TimeSpan.FromSeconds(5);
+
+    private readonly FrameLink _link;
+
+    private AgentConnection(FrameLink link, AgentInfo info) => (_link, Info) = (link, info);
 
     /// <summary>As it was when this connection was made.</summary>
     public AgentInfo Info { get; }
 
     /// <summary>Completes when the main process ends; fails with a transient <see cref="AgentException"/> when the connection ends first.</summary>
-    public Task<ProcessExit> MainExited => throw new NotSupportedException();
+    public Task<ProcessExit> MainExited => _link.MainExited;
 
     /// <summary>Completes, never fails, when the stream ends or the guest broke the protocol.</summary>
-    public Task Disconnected => throw new NotSupportedException();
+    public Task Disconnected => _link.Ended;
 
     /// <summary>
     /// Greets the agent and waits for its answer, however long the guest takes to boot: cancel to give up.
@@ -27,38 +39,110 @@ public sealed class AgentConnection : IAsyncDisposable
         ConnectAsync(stream, TimeProvider.System, cancellationToken);
 
     /// <inheritdoc cref="ConnectAsync(Stream, CancellationToken)"/>
-    public static Task<AgentConnection> ConnectAsync(Stream stream, TimeProvider time, CancellationToken cancellationToken) =>
-        throw new NotSupportedException();
+    public static async Task<AgentConnection> ConnectAsync(Stream stream, TimeProvider time, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        var link = new FrameLink(stream, time);
+        try
+        {
+            return new AgentConnection(link, await link.GreetAsync(RandomNumberGenerator.GetBytes(Wire.TokenLength), cancellationToken));
+        }
+        catch
+        {
+            await link.DisposeAsync();
+            throw;
+        }
+    }
 
     /// <summary>Once per boot.</summary>
-    public Task ConfigureAsync(GuestConfig config, CancellationToken cancellationToken) => throw new NotSupportedException();
+    /// <exception cref="ArgumentException">A value cannot be applied; nothing was sent.</exception>
+    /// <exception cref="AgentException">A step failed in the guest, which is of no use any more.</exception>
+    public Task ConfigureAsync(GuestConfig config, CancellationToken cancellationToken)
+    {
+        RequestRules.Check(config);
+        return _link.AskAsync(FrameType.Configure, w => Messages.WriteConfig(w, config), FrameType.Done, _configureTime, cancellationToken);
+    }
 
-    /// <summary>Once per boot.</summary>
-    public Task StartMainAsync(ProcessSpec spec, CancellationToken cancellationToken) => throw new NotSupportedException();
+    /// <summary>Once per boot. A program that is not there counts as one that ran and exited with 127, or 126 when it cannot be executed.</summary>
+    public Task StartMainAsync(ProcessSpec spec, CancellationToken cancellationToken)
+    {
+        RequestRules.Check(spec);
+        return _link.AskAsync(FrameType.StartMain, w => Messages.WriteSpec(w, spec), FrameType.Done, _answerTime, cancellationToken);
+    }
 
     /// <summary>Sends a signal to the main process and all of its session. No error when it ended already.</summary>
-    public Task SignalMainAsync(int signal, CancellationToken cancellationToken) => throw new NotSupportedException();
+    public Task SignalMainAsync(int signal, CancellationToken cancellationToken)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(signal, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(signal, 64);
+        return _link.AskAsync(FrameType.SignalMain, w => w.Int32(signal), FrameType.Done, _answerTime, cancellationToken);
+    }
 
     /// <summary>
     /// The main process's output from an offset on, then live, until it has ended and all was read. The guest keeps the last MiB:
     /// a first <see cref="OutputChunk.Offset"/> past <paramref name="fromOffset"/>, or a gap between chunks, is output that is lost.
     /// </summary>
-    public IAsyncEnumerable<OutputChunk> ReadMainOutputAsync(long fromOffset, CancellationToken cancellationToken) =>
-        throw new NotSupportedException();
+    /// <exception cref="AgentException">The offset is past the end, or the connection ended.</exception>
+    public async IAsyncEnumerable<OutputChunk> ReadMainOutputAsync(
+        long fromOffset, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(fromOffset);
+        await using var output = new OutputRequest(_link, FrameType.End, fromOffset, mayLose: true, Window);
+        await output.OpenAsync(FrameType.ReadMain, w => w.Int64(fromOffset).UInt32(Window), cancellationToken);
+        await foreach (var chunk in output.ReadAsync(cancellationToken))
+            yield return chunk;
+    }
 
-    /// <summary>Runs a process beside the main one. Cancel kills it. <paramref name="onOutput"/> is called by one thread at a time; while it is busy the process waits.</summary>
-    public Task<ProcessExit> RunAsync(ProcessSpec spec, Action<OutputChunk>? onOutput, CancellationToken cancellationToken) =>
-        throw new NotSupportedException();
+    /// <summary>
+    /// Runs a process beside the main one. <paramref name="onOutput"/> is called by one thread at a time; while it is busy the process
+    /// waits. What the process leaves running in its session is killed when it ends.
+    /// </summary>
+    /// <exception cref="OperationCanceledException">Canceled: the process and its session were killed.</exception>
+    /// <exception cref="AgentException">It could not be started, or the connection ended, which kills it too.</exception>
+    public async Task<ProcessExit> RunAsync(ProcessSpec spec, Action<OutputChunk>? onOutput, CancellationToken cancellationToken)
+    {
+        RequestRules.Check(spec);
+        await using var output = new OutputRequest(_link, FrameType.Exited, 0, mayLose: false, Window);
+        await output.OpenAsync(
+            FrameType.Run,
+            w =>
+            {
+                Messages.WriteSpec(w, spec);
+                w.UInt32(Window);
+            },
+            cancellationToken);
+        try
+        {
+            await foreach (var chunk in output.ReadAsync(cancellationToken))
+                onOutput?.Invoke(chunk);
+            return _link.Parse(await output.Last, RequestRules.ReadExit);
+        }
+        catch (Exception failure) when (failure is not AgentException)
+        {
+            await output.CancelAsync(_killTime);
+            throw;
+        }
+    }
 
-    public Task<MachineStats> GetStatsAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
+    public async Task<MachineStats> GetStatsAsync(CancellationToken cancellationToken)
+    {
+        var reply = await _link.AskAsync(FrameType.Stats, _ => { }, FrameType.StatsReply, _answerTime, cancellationToken);
+        return _link.Parse(reply, Messages.ReadStats);
+    }
 
     /// <summary>Sets the guest's clock and reseeds its randomness: after a pause or a restore.</summary>
     /// <param name="randomSeed">16 to 512 bytes.</param>
-    public Task SynchronizeAsync(DateTimeOffset utcNow, ReadOnlyMemory<byte> randomSeed, CancellationToken cancellationToken) =>
-        throw new NotSupportedException();
+    public Task SynchronizeAsync(DateTimeOffset utcNow, ReadOnlyMemory<byte> randomSeed, CancellationToken cancellationToken)
+    {
+        RequestRules.CheckSeed(randomSeed, nameof(randomSeed));
+        return _link.AskAsync(
+            FrameType.Synchronize, w => w.Time(utcNow).Bytes(randomSeed.Span), FrameType.Done, _answerTime, cancellationToken);
+    }
 
     /// <summary>Ends every process, writes disks out and powers the guest off. Returns when the agent has taken the order.</summary>
-    public Task ShutdownAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
+    public Task ShutdownAsync(CancellationToken cancellationToken) =>
+        _link.AskAsync(FrameType.Shutdown, _ => { }, FrameType.Done, _answerTime, cancellationToken);
 
-    public ValueTask DisposeAsync() => throw new NotSupportedException();
+    /// <summary>Closes the stream. The guest goes on; processes of <see cref="RunAsync"/> are killed.</summary>
+    public ValueTask DisposeAsync() => _link.DisposeAsync();
 }

@@ -20,7 +20,7 @@ internal static class Messages
     public static AgentInfo ReadInfo(ref WireReader reader)
     {
         var info = new AgentInfo(
-            reader.Text(), reader.Text(), new Guid(reader.Raw(16)), reader.Duration(), reader.Flag(), (MainState)reader.Byte(), null);
+            reader.Line(), reader.Line(), new Guid(reader.Raw(16)), reader.Duration(), reader.Flag(), (MainState)reader.Byte(), null);
         if (info.Main > MainState.Exited)
             throw new ProtocolException($"The main process's state is {(int)info.Main}.");
         return info.Main == MainState.Exited ? info with { MainExit = ReadExit(ref reader) } : info;
@@ -75,7 +75,7 @@ internal static class Messages
 
     public static ProcessExit ReadExit(ref WireReader reader)
     {
-        var exit = new ProcessExit(reader.OptionalInt32(), reader.OptionalInt32(), reader.Text());
+        var exit = new ProcessExit(reader.OptionalInt32(), reader.OptionalInt32(), reader.Line());
         return exit is { ExitCode: null or (>= 0 and <= 255), Signal: null or (>= 1 and <= 127) }
             ? exit
             : throw new ProtocolException($"An exit has code {exit.ExitCode} and signal {exit.Signal}.");

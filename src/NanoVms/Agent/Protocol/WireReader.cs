@@ -61,6 +61,19 @@ internal ref struct WireReader(ReadOnlySpan<byte> bytes)
         }
     }
 
+    /// <summary>A text for people: what a terminal would obey is replaced by blanks.</summary>
+    public string Line()
+    {
+        var text = Text();
+        return text.AsSpan().ContainsAnyInRange('\0', '\x1F') || text.AsSpan().ContainsAnyInRange('\x7F', '\x9F')
+            ? string.Create(text.Length, text, static (target, source) =>
+            {
+                for (var i = 0; i < target.Length; i++)
+                    target[i] = char.IsControl(source[i]) ? ' ' : source[i];
+            })
+            : text;
+    }
+
     public string[] Texts()
     {
         var values = new string[Count(4)];

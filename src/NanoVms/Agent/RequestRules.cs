@@ -1,0 +1,87 @@
+using System.Net;
+using System.Net.Sockets;
+using NanoVms.Agent.Protocol;
+using NanoVms.Machines;
+
+namespace NanoVms.Agent;
+
+/// <summary>Refuses on the host what a guest could not do as asked, or would do otherwise than asked.</summary>
+internal static class RequestRules
+{
+    private const int MaxHostName = 63;
+    private const int MaxDriveName = 16;
+
+    public static void Check(ProcessSpec spec)
+    {
+        ArgumentNullException.ThrowIfNull(spec);
+        if (spec.Command.Count == 0 || spec.Command[0].Length == 0)
+            throw new ArgumentException("The command is empty: give a program.", nameof(spec));
+        foreach (var argument in spec.Command)
+            CheckText(argument, "an argument of the command");
+        foreach (var (name, value) in spec.Environment)
+        {
+            if (name.Length == 0 || name.Contains('=', StringComparison.Ordinal))
+                throw new ArgumentException($"The variable name '{name}' is empty or holds '='.", nameof(spec));
+            CheckText(name, "a variable's name");
+            CheckText(value, $"the variable {name}");
+        }
+
+        CheckText(spec.WorkingDirectory, "the working folder");
+        if (!spec.WorkingDirectory.StartsWith('/'))
+            throw new ArgumentException($"The working folder '{spec.WorkingDirectory}' is not absolute.", nameof(spec));
+    }
+
+    public static void Check(GuestConfig config)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        if (config.Hostname.Length is 0 or > MaxHostName || !IsName(config.Hostname))
+            throw new ArgumentException($"The host name '{config.Hostname}' is not 1 to {MaxHostName} of a-z 0-9 -.", nameof(config));
+        foreach (var name in config.Drives.Keys)
+        {
+            if (name.Length is 0 or > MaxDriveName || !IsName(name))
+                throw new ArgumentException($"The drive name '{name}' is not 1 to {MaxDriveName} of a-z 0-9 -.", nameof(config));
+        }
+
+        foreach (var (host, address) in config.Hosts)
+        {
+            if (host.Length == 0 || host.Any(c => char.IsWhiteSpace(c) || c is '#' || char.IsControl(c)))
+                throw new ArgumentException($"The host name '{host}' holds blanks or is empty.", nameof(config));
+            if (!IPAddress.TryParse(address, out _))
+                throw new ArgumentException($"The address '{address}' of the host {host} is no IP address.", nameof(config));
+        }
+
+        if (config.Network is { } network)
+            Check(network);
+        CheckSeed(config.RandomSeed, nameof(config));
+    }
+
+    public static void CheckSeed(ReadOnlyMemory<byte> seed, string parameter)
+    {
+        if (seed.Length is < Wire.MinSeed or > Wire.MaxSeed)
+            throw new ArgumentException($"The random seed has {seed.Length} bytes, not {Wire.MinSeed} to {Wire.MaxSeed}.", parameter);
+    }
+
+    public static ProcessExit ReadExit(ReadOnlySpan<byte> payload)
+    {
+        var reader = new WireReader(payload);
+        return Messages.ReadExit(ref reader);
+    }
+
+    private static void Check(GuestNetwork network)
+    {
+        if (network.Address.AddressFamily != AddressFamily.InterNetwork)
+            throw new ArgumentException($"The guest's address {network.Address} is not IPv4.");
+        if (network.PrefixLength is < 1 or > 32)
+            throw new ArgumentException($"The guest's prefix length {network.PrefixLength} is not 1 to 32.");
+        if (network.Mtu is < 576 or > 65535)
+            throw new ArgumentException($"The guest's MTU {network.Mtu} is not 576 to 65535.");
+    }
+
+    private static bool IsName(string text) => text.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '-');
+
+    private static void CheckText(string text, string what)
+    {
+        if (text.Contains('\0', StringComparison.Ordinal))
+            throw new ArgumentException($"A zero byte is in {what}: no program can be given that.");
+    }
+}
