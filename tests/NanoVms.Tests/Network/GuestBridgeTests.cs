@@ -21,32 +21,25 @@ public sealed class GuestBridgeTests : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        var port = $"{_options.BridgeName}w";
-        _world = await TestNamespace.CreateAsync(port, "02:00:00:00:00:01");
-        _namespaces.Add(_world);
-        await IpAsync("address", "add", "198.51.100.1/24", "dev", port);
-        await IpAsync("link", "set", port, "up");
-        await _world.IpAsync("address", "add", $"{World}/24", "dev", "eth0");
-        await _world.IpAsync("route", "add", "default", "via", "198.51.100.1");
-        // Places that the computer reaches and guests must not.
-        foreach (var forbidden in new[] { "169.254.169.254", "10.123.0.1", "100.64.0.1", "192.168.200.1" })
+        try
         {
-            await _world.IpAsync("address", "add", $"{forbidden}/32", "dev", "lo");
-            await IpAsync("route", "add", $"{forbidden}/32", "via", World);
+            await SetUpAsync();
         }
-
-        _ = Serve(_world, Port);
-        var names = _world.CreateSocket(SocketType.Dgram);
-        names.Bind(new IPEndPoint(IPAddress.Any, 53));
-        _sockets.Add(names);
-        _ = TestDns.ServeAsync(names);
-        _bridge = await OpenAsync();
+        catch
+        {
+            await DisposeAsync();
+            throw;
+        }
     }
 
     public async ValueTask DisposeAsync()
     {
-        await _bridge.RemoveAsync(CancellationToken.None);
-        await _bridge.DisposeAsync();
+        if (_bridge is not null)
+        {
+            await _bridge.RemoveAsync(CancellationToken.None);
+            await _bridge.DisposeAsync();
+        }
+
         foreach (var socket in _sockets)
             socket.Dispose();
         foreach (var space in _namespaces)
@@ -141,6 +134,30 @@ public sealed class GuestBridgeTests : IAsyncLifetime
         var failure = await Assert.ThrowsAsync<NetworkException>(() => GuestBridge.OpenAsync(
             _folder + "-other", _options, [], NullLogger.Instance, TimeProvider.System, CancellationToken.None));
         Assert.Contains("Choose another NetworkOptions.BridgeName", failure.Message, StringComparison.Ordinal);
+    }
+
+    private async Task SetUpAsync()
+    {
+        var port = $"{_options.BridgeName}w";
+        _world = await TestNamespace.CreateAsync(port, "02:00:00:00:00:01");
+        _namespaces.Add(_world);
+        await IpAsync("address", "add", "198.51.100.1/24", "dev", port);
+        await IpAsync("link", "set", port, "up");
+        await _world.IpAsync("address", "add", $"{World}/24", "dev", "eth0");
+        await _world.IpAsync("route", "add", "default", "via", "198.51.100.1");
+        // Places that the computer reaches and guests must not.
+        foreach (var forbidden in new[] { "169.254.169.254", "10.123.0.1", "100.64.0.1", "192.168.200.1" })
+        {
+            await _world.IpAsync("address", "add", $"{forbidden}/32", "dev", "lo");
+            await IpAsync("route", "add", $"{forbidden}/32", "via", World);
+        }
+
+        _ = Serve(_world, Port);
+        var names = _world.CreateSocket(SocketType.Dgram);
+        names.Bind(new IPEndPoint(IPAddress.Any, 53));
+        _sockets.Add(names);
+        _ = TestDns.ServeAsync(names);
+        _bridge = await OpenAsync();
     }
 
     private Task<GuestBridge> OpenAsync(params int[] guests) =>
