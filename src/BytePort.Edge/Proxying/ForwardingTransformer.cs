@@ -1,6 +1,8 @@
+using System.Collections.Frozen;
 using System.Net;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Net.Http.Headers;
 using Yarp.ReverseProxy.Forwarder;
 
 namespace BytePort.Edge.Proxying;
@@ -14,6 +16,13 @@ internal sealed class ForwardingTransformer(IReadOnlyList<IPNetwork> trusted) : 
 
     /// <summary>Statements about the visitor that only a proxy in front may make; a stranger's are dropped.</summary>
     private static readonly string[] _claims = [For, Proto, Host, "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Server", "X-Real-IP", "Forwarded"];
+
+    /// <summary>Named in Connection these would change who is asked or where the body ends; the forwarder deals with Upgrade itself.</summary>
+    private static readonly FrozenSet<string> _kept =
+        new[] { HeaderNames.Host, HeaderNames.Upgrade, HeaderNames.ContentLength, HeaderNames.TransferEncoding, "close", "keep-alive" }
+            .ToFrozenSet(StringComparer.OrdinalIgnoreCase);
+
+    private static readonly UriCreationOptions _asWritten = new() { DangerousDisablePathAndQueryCanonicalization = true };
 
     public override async ValueTask TransformRequestAsync(
         HttpContext httpContext, HttpRequestMessage proxyRequest, string destinationPrefix, CancellationToken cancellationToken)
@@ -29,6 +38,8 @@ internal sealed class ForwardingTransformer(IReadOnlyList<IPNetwork> trusted) : 
                 request.Headers.Remove(claim);
         }
 
+        if (request.Headers.Connection is { Count: > 0 } connection)
+            RemoveNamed(request.Headers, connection.ToString());
         await base.TransformRequestAsync(httpContext, proxyRequest, destinationPrefix, cancellationToken).ConfigureAwait(false);
 
         // The path goes on as it came: decoding and encoding it again would change what the service sees.
@@ -44,7 +55,15 @@ internal sealed class ForwardingTransformer(IReadOnlyList<IPNetwork> trusted) : 
             proxyRequest.Headers.TryAddWithoutValidation(Host, request.Host.Value);
     }
 
-    private static readonly UriCreationOptions _asWritten = new() { DangerousDisablePathAndQueryCanonicalization = true };
+    /// <summary>Headers named in Connection were meant for this hop only (RFC 9110 §7.6.1).</summary>
+    private static void RemoveNamed(IHeaderDictionary headers, string connection)
+    {
+        foreach (var name in connection.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
+        {
+            if (!_kept.Contains(name))
+                headers.Remove(name);
+        }
+    }
 
     private bool IsTrusted(IPAddress peer)
     {
