@@ -17,6 +17,9 @@ public sealed class CommandException : Exception
 
     public int? ExitCode { get; }
 
+    /// <summary>What the program said last, at most ten lines; empty when it said nothing or never ran.</summary>
+    public string LastLines { get; init; } = "";
+
     /// <summary>True when the same command may succeed later without anyone changing anything.</summary>
     public bool IsTransient => Failure == CommandFailure.TimedOut;
 }

@@ -39,7 +39,10 @@ public static class CommandRunner
             $"'{command}' failed with exit code {result.ExitCode}{(last.Length > 0 ? ": " + last : ".")}",
             command.Program,
             CommandFailure.ExitCode,
-            result.ExitCode);
+            result.ExitCode)
+        {
+            LastLines = last,
+        };
     }
 
     /// <summary>

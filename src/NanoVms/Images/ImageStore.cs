@@ -1,14 +1,27 @@
+using System.Security.Cryptography;
+using NanoVms.Commands;
+
 namespace NanoVms.Images;
 
 /// <summary>
 /// What machines boot from: kernel, initramfs, stacks and layers, made once and kept in a folder that any number of
 /// processes share.
 /// </summary>
-public sealed class ImageStore(string folder = ImageStore.DefaultFolder)
+public sealed class ImageStore
 {
     public const string DefaultFolder = "/var/cache/byteport";
 
-    public string Folder { get; } = folder;
+    private readonly StackStore _stacks;
+
+    /// <param name="folder">Absolute path; made when missing.</param>
+    public ImageStore(string folder = DefaultFolder, TimeProvider? time = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        Folder = Path.GetFullPath(folder);
+        _stacks = new StackStore(Folder, time ?? TimeProvider.System);
+    }
+
+    public string Folder { get; }
 
     public Task<GuestKernel> GetKernelAsync(IProgress<string>? progress, CancellationToken cancellationToken) =>
         GuestKernel.PrepareAsync(Folder, progress, cancellationToken);
@@ -17,15 +30,37 @@ public sealed class ImageStore(string folder = ImageStore.DefaultFolder)
     public async Task<string> GetInitramfsAsync(string agentPath, IProgress<string>? progress, CancellationToken cancellationToken) =>
         await GuestInitramfs.PrepareAsync(Folder, await GetKernelAsync(progress, cancellationToken), agentPath, progress, cancellationToken);
 
-    /// <summary>A runtime image, made when it is not there yet (up to a minute for the first).</summary>
+    /// <summary>A runtime image, made when it is not there yet (half a minute for the first).</summary>
     /// <param name="reference">
     /// <c>name@version</c>, for example <c>node@22</c>, <c>node@20.11.0</c>, <c>node@lts</c>, <c>node@>=18 &lt;23</c>, <c>python@3</c>, <c>base</c>.
     /// </param>
     /// <exception cref="ImageException">No such stack or version, or it could not be made.</exception>
     public Task<StackImage> GetStackAsync(string reference, IProgress<string>? progress, CancellationToken cancellationToken) =>
-        throw new NotSupportedException();
+        _stacks.GetAsync(reference, progress, cancellationToken);
 
     /// <summary>Packs a folder into an EROFS image of this store; equal content gives the same file.</summary>
-    public Task<Layer> PackLayerAsync(string directory, LayerOptions options, CancellationToken cancellationToken) =>
-        throw new NotSupportedException();
+    /// <exception cref="CommandException">mkfs.erofs failed.</exception>
+    public async Task<Layer> PackLayerAsync(string directory, LayerOptions options, CancellationToken cancellationToken)
+    {
+        var layers = Directory.CreateDirectory(Path.Combine(Folder, "layers")).FullName;
+        var aside = Path.Combine(layers, $"aside-{Guid.NewGuid():N}");
+        await LayerPacker.PackAsync(directory, aside, options, cancellationToken);
+        try
+        {
+            string digest;
+            await using (var file = new FileStream(aside, FileMode.Open, FileAccess.Read, FileShare.Read, 0, useAsync: true))
+            {
+                digest = Convert.ToHexStringLower(await SHA256.HashDataAsync(file, cancellationToken));
+                RandomAccess.FlushToDisk(file.SafeFileHandle);
+            }
+
+            var path = Path.Combine(layers, digest + ".erofs");
+            File.Move(aside, path, overwrite: true);
+            return new Layer(digest, path, new FileInfo(path).Length);
+        }
+        finally
+        {
+            File.Delete(aside);
+        }
+    }
 }

@@ -15,4 +15,6 @@ public sealed record LayerOptions
     public uint Uid { get; init; }
 
     public uint Gid { get; init; }
+
+    public LayerCompression Compression { get; init; } = LayerCompression.None;
 }
