@@ -2,9 +2,6 @@ namespace BytePort.Server.Hosting;
 
 internal static partial class Log
 {
-    [LoggerMessage(1, LogLevel.Information, "Sign in: {Url}")]
-    public static partial void SignIn(ILogger logger, Uri url);
-
     [LoggerMessage(2, LogLevel.Information, "BytePort is ready at {Url} (data in {Folder})")]
     public static partial void Ready(ILogger logger, Uri url, string folder);
 

@@ -1,5 +1,8 @@
+using System.Security.Cryptography;
+using System.Text;
 using NanoVms.Images;
 using NanoVms.Machines;
+using NanoVms.Network;
 
 namespace BytePort.Server.Hosting;
 
@@ -10,6 +13,7 @@ internal static class Machines
     {
         Folder = options.InData("machines"),
         CacheFolder = options.CacheFolder,
+        Network = new NetworkOptions { BridgeName = BridgeName(options.DataFolder) },
         Boot = async cancellationToken =>
         {
             if (!File.Exists(options.AgentPath))
@@ -21,4 +25,7 @@ internal static class Machines
             return new BootFiles(kernel.VmlinuxPath, await images.GetInitramfsAsync(options.AgentPath, null, cancellationToken));
         },
     };
+
+    /// <summary>A bridge for each data folder, so that several platforms live on one host; interface names hold 15 characters.</summary>
+    private static string BridgeName(string folder) => "bp" + Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(folder)))[..8];
 }

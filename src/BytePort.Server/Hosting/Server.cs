@@ -8,6 +8,7 @@ using Microsoft.EntityFrameworkCore;
 using NanoVms.Commands;
 using NanoVms.Images;
 using NanoVms.Machines;
+using NanoVms.Network;
 
 namespace BytePort.Server.Hosting;
 
@@ -54,7 +55,7 @@ internal static class Server
         {
             return 0;
         }
-        catch (Exception exception) when (exception is StartException or MachineException or ImageException or CommandException or IOException or UnauthorizedAccessException)
+        catch (Exception exception) when (exception is StartException or MachineException or NetworkException or ImageException or CommandException or IOException or UnauthorizedAccessException)
         {
             await Console.Error.WriteLineAsync($"BytePort could not start: {exception.Message}");
             return Failed;
@@ -93,13 +94,14 @@ internal static class Server
         // 4.
         await app.Services.GetRequiredService<SampleRepositories>().UpdateAsync(stopping);
         var link = await app.Services.GetRequiredService<FirstStart>().PrepareAsync(stopping);
+        // In a file that only its owner reads, because a log must hold no secret; 'byteport up' prints it.
+        await SafeFile.WriteAsync(options.InData("sign-in-link"), System.Text.Encoding.ASCII.GetBytes(link + "\n"), stopping);
 
         // 5.
         await app.Services.GetRequiredService<InstanceSupervisor>().AdoptAsync(stopping);
         await app.Services.GetRequiredService<RoutePublisher>().PublishAllAsync(stopping);
         await app.StartAsync(stopping);
         Log.Ready(logger, options.Url, options.DataFolder);
-        Log.SignIn(logger, link);
         await Task.Delay(Timeout.InfiniteTimeSpan, stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await app.StopAsync(CancellationToken.None);
         File.Delete(options.InData("server.pid"));
