@@ -1,0 +1,98 @@
+using System.Text;
+using Microsoft.Extensions.Logging.Abstractions;
+using NanoVms.Commands;
+using NanoVms.Machines;
+using NanoVms.Network;
+
+namespace NanoVms.Tests.Machines;
+
+/// <summary>A machine host with a folder and a bridge of its own, beside whatever else runs on the computer.</summary>
+internal sealed class TestHost : IAsyncDisposable
+{
+    private TestHost(string folder, string bridge) => Options = new MachineHostOptions
+    {
+        Folder = folder,
+        Boot = _ => TestBoot.Files,
+        Network = new NetworkOptions { BridgeName = bridge, Prefix = "10.202.0.0/20" },
+    };
+
+    public MachineHostOptions Options { get; }
+
+    public MachineHost Host { get; private set; } = null!;
+
+    public string HostId => GuestBridge.IdOf(Options.Network.BridgeName);
+
+    public static TestHost Of(string folder, string bridge) => new(folder, bridge);
+
+    public static async Task<TestHost> OpenAsync()
+    {
+        var folder = Path.Combine(Path.GetTempPath(), $"nanovms-host-{Guid.NewGuid():N}");
+        var host = new TestHost(folder, $"nvh{Random.Shared.Next(0x10000):x4}");
+        await host.ReopenAsync();
+        return host;
+    }
+
+    /// <summary>Another host object over the same folder, as after a restart.</summary>
+    public async Task ReopenAsync()
+    {
+        if (Host is not null)
+            await Host.DisposeAsync();
+        Host = await MachineHost.OpenAsync(Options, NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None);
+    }
+
+    public async Task<Machine> StartAsync(string? script, Func<MachineSpec, MachineSpec>? change = null, CancellationToken cancellationToken = default)
+    {
+        var spec = new MachineSpec { Name = "test", MemoryMiB = 96, DiskBytes = 1L << 30, Layers = [await TestBoot.Layer] };
+        return await Host.StartAsync(change?.Invoke(spec) ?? spec, script is null ? null : Shell(script), cancellationToken);
+    }
+
+    public static ProcessSpec Shell(string script) => new() { Command = ["/bin/sh", "-c", script] };
+
+    public static async Task<(ProcessExit Exit, string Output)> RunAsync(Machine machine, string script)
+    {
+        var output = new StringBuilder();
+        var exit = await machine.RunAsync(Shell(script), chunk => output.Append(Encoding.UTF8.GetString(chunk.Data.Span)), CancellationToken.None);
+        return (exit, output.ToString().Trim());
+    }
+
+    /// <summary>Everything outside of this process that belongs to machines of this host.</summary>
+    public async Task<IReadOnlyList<string>> LeftoversAsync()
+    {
+        var left = new List<string>();
+        left.AddRange(Directory.EnumerateDirectories(Path.Combine(Options.Folder, "machines")));
+        left.AddRange(Directory.EnumerateDirectories("/sys/class/net").Where(path => Path.GetFileName(path).StartsWith($"bp{HostId}-", StringComparison.Ordinal)));
+        left.AddRange(Processes());
+        foreach (var root in Directory.EnumerateDirectories("/sys/fs/cgroup").Append("/sys/fs/cgroup"))
+        {
+            var groups = Path.Combine(root, "byteport", HostId);
+            if (Directory.Exists(groups))
+                left.AddRange(Directory.EnumerateDirectories(groups));
+        }
+
+        var rules = await CommandRunner.RunCheckedAsync(new Command("nft", "list", "set", "bridge", $"byteport_{HostId}", "guests"), CancellationToken.None);
+        left.AddRange(rules.StandardOutput.Split('\n').Where(line => line.Contains($"\"bp{HostId}-", StringComparison.Ordinal)));
+        return left;
+    }
+
+    public IEnumerable<string> Processes() => Directory.EnumerateDirectories("/proc")
+        .Where(path => int.TryParse(Path.GetFileName(path), out _) && ReadOrEmpty(path + "/cmdline").Contains($"guest={HostId}.", StringComparison.Ordinal));
+
+    public async ValueTask DisposeAsync()
+    {
+        if (Host is not null)
+            await Host.DisposeAsync();
+        await MachineHost.DestroyAsync(Options, NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None);
+    }
+
+    private static string ReadOrEmpty(string path)
+    {
+        try
+        {
+            return File.ReadAllText(path);
+        }
+        catch (IOException)
+        {
+            return "";
+        }
+    }
+}

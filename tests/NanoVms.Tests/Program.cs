@@ -1,0 +1,11 @@
+using NanoVms.Tests.Machines;
+using Xunit.Runner.InProc.SystemConsole;
+
+namespace NanoVms.Tests;
+
+/// <summary>The tests, and the process that one of them kills.</summary>
+internal static class Program
+{
+    public static async Task<int> Main(string[] arguments) =>
+        arguments is [HostChild.Verb, var folder, var bridge] ? await HostChild.RunAsync(folder, bridge) : await ConsoleRunner.Run(arguments);
+}
