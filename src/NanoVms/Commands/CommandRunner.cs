@@ -80,6 +80,9 @@ public static class CommandRunner
     {
         cancellationToken.ThrowIfCancellationRequested();
         using var process = Start(command);
+        // Once asked for, these are the caller's to close: the process does not.
+        using var outputPipe = process.StandardOutput;
+        using var errorPipe = process.StandardError;
         using var timeUp = new CancellationTokenSource(command.Timeout);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(timeUp.Token, cancellationToken);
         using var draining = new CancellationTokenSource();

@@ -5,6 +5,10 @@ using NanoVms.Machines;
 
 namespace NanoVms.Tests.Machines;
 
+/// <summary>Alone: machines are slow enough by emulation, and one test counts this process's open files.</summary>
+[CollectionDefinition(nameof(MachineHostTests), DisableParallelization = true)]
+public sealed class MachineHostCollection;
+
 /// <summary>Real QEMU, kernel and agent.</summary>
 [Collection(nameof(MachineHostTests))]
 public sealed class MachineHostTests
@@ -28,7 +32,7 @@ public sealed class MachineHostTests
         Assert.Contains("oops", output, StringComparison.Ordinal);
 
         var stats = await machine.GetStatsAsync(CancellationToken.None);
-        Assert.InRange(stats.MemoryTotal, 64L << 20, 96L << 20);
+        Assert.InRange(stats.MemoryTotal, 48L << 20, 96L << 20);
         Assert.InRange(stats.DiskTotal, 900L << 20, 1L << 30);
         Assert.True(stats.CpuTime > TimeSpan.Zero);
 
@@ -208,10 +212,14 @@ public sealed class MachineHostTests
         var descriptors = 0;
         for (var i = 0; i < 5; i++)
         {
-            var pair = await Task.WhenAll(test.StartAsync("echo done"), test.StartAsync(null));
-            Assert.Equal(0, (await pair[0].Exited.WaitAsync(Soon)).ExitCode);
-            Assert.Equal("done", (await CollectAsync(pair[0])).Trim());
-            await Task.WhenAll(pair.Select(machine => machine.StopAsync(TimeSpan.Zero, CancellationToken.None)));
+            var machine = await test.StartAsync(i % 2 == 0 ? "echo done" : null);
+            if (i % 2 == 0)
+            {
+                Assert.Equal(0, (await machine.Exited.WaitAsync(Soon)).ExitCode);
+                Assert.Equal("done", (await CollectAsync(machine)).Trim());
+            }
+
+            await machine.StopAsync(TimeSpan.Zero, CancellationToken.None);
             Assert.Empty(await test.LeftoversAsync());
             if (i == 1)
                 descriptors = Directory.GetFiles("/proc/self/fd").Length;
