@@ -21,7 +21,10 @@ internal static class DeployBench
         listener.Stop();
         var serverProgram = Path.Combine(programs, "byteport-server");
         var began = Stopwatch.StartNew();
-        using var server = Process.Start(new ProcessStartInfo(serverProgram, ["--data", data, "--listen", $"127.0.0.1:{port}"]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        var start = new ProcessStartInfo(serverProgram, ["--data", data, "--listen", $"127.0.0.1:{port}"]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        // As `byteport up` starts it.
+        start.Environment["DOTNET_GCgen0size"] = "0x400000";
+        using var server = Process.Start(start)!;
         server.BeginOutputReadLine();
         server.BeginErrorReadLine();
         try
