@@ -30,26 +30,25 @@ internal static partial class PythonDetection
 
     private static string? Install(ServiceFolder folder, List<string> notes)
     {
-        const string Environment = "python3 -m venv .venv && .venv/bin/pip install --disable-pip-version-check --no-input";
         if (folder.Read("requirements.txt") is { } requirements)
         {
             if (requirements.Split('\n').All(line => line.Trim() is "" or ['#', ..]))
                 return null;
             notes.Add("pip install because there is a requirements.txt.");
-            return $"{Environment} -r requirements.txt";
+            return "pip install -r requirements.txt";
         }
 
         // A pyproject.toml may hold only a formatter's settings: without a build system or a project there is nothing to install.
         if (folder.Read("pyproject.toml") is { } project && ProjectTable().IsMatch(project))
         {
             notes.Add("pip install . because pyproject.toml describes a package.");
-            return $"{Environment} .";
+            return "pip install .";
         }
 
         if (folder.Has("Pipfile"))
         {
             notes.Add("pipenv because there is a Pipfile.");
-            return $"{Environment} pipenv && PIPENV_VENV_IN_PROJECT=1 .venv/bin/pipenv install {(folder.Has("Pipfile.lock") ? "--deploy" : "--skip-lock")}";
+            return $"pip install pipenv && pipenv install --system {(folder.Has("Pipfile.lock") ? "--deploy" : "--skip-lock")}";
         }
 
         return null;
