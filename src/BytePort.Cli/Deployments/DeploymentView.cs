@@ -9,7 +9,6 @@ namespace BytePort.Cli.Deployments;
 internal sealed class DeploymentView(CliHost host)
 {
     private readonly Dictionary<string, string> _steps = [];
-    private string? _status;
     private int? _position;
     private string? _step;
 
@@ -31,12 +30,10 @@ internal sealed class DeploymentView(CliHost host)
         _position = deployment.QueuePosition;
         foreach (var step in deployment.Steps ?? [])
         {
-            if (step.Status is "done" && _steps.GetValueOrDefault(step.Name) != "done")
+            if (step.Name == _step && step.Status == "done" && _steps.GetValueOrDefault(step.Name) != "done")
                 host.Note(Dim($"✓ {step.Name}{Took(step.StartedAt, step.FinishedAt)}"));
             _steps[step.Name] = step.Status;
         }
-
-        _status = deployment.Status;
     }
 
     /// <summary>The last word: the URL on standard output when it serves, else the reason and what to do.</summary>

@@ -1,3 +1,5 @@
+using System.Text;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Spectre.Console;
@@ -7,6 +9,9 @@ namespace BytePort.Cli.Terminal;
 /// <summary>Everything that a command takes from the process around it, so that a test can give it something else.</summary>
 internal sealed class CliHost
 {
+    // Quotes and letters stay readable; nothing is ever put into HTML.
+    private static readonly JsonWriterOptions _jsonOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
     public required TextWriter Out { get; init; }
     public required TextWriter Error { get; init; }
     public required TextReader In { get; init; }
@@ -24,11 +29,21 @@ internal sealed class CliHost
     /// <summary>A line of the result, on standard output.</summary>
     public void Result(string line) => Out.WriteLine(PlainText.Clean(line));
 
-    /// <summary>A line about what happens, on standard error.</summary>
-    public void Note(string line) => Error.WriteLine(PlainText.Clean(line, Colors));
+    /// <summary>One or more lines about what happens, on standard error.</summary>
+    public void Note(string text)
+    {
+        foreach (var line in text.Split('\n'))
+            Error.WriteLine(PlainText.Clean(line, Colors));
+    }
 
     /// <summary>The result as JSON on one line.</summary>
-    public void Json<T>(T value, JsonTypeInfo<T> type) => Out.WriteLine(JsonSerializer.Serialize(value, type));
+    public void Json<T>(T value, JsonTypeInfo<T> type)
+    {
+        using var text = new MemoryStream();
+        using (var writer = new Utf8JsonWriter(text, _jsonOptions))
+            JsonSerializer.Serialize(writer, value, type);
+        Out.WriteLine(Encoding.UTF8.GetString(text.GetBuffer(), 0, (int)text.Length));
+    }
 
     /// <summary>Rows under a heading; the first column is what people copy.</summary>
     public void Table(IReadOnlyList<string> headings, IEnumerable<IReadOnlyList<string>> rows)
