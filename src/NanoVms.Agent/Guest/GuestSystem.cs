@@ -41,6 +41,7 @@ internal sealed class GuestSystem
             Modules.Load("layers");
         if (config.Network is not null)
             Modules.Load("network");
+        Modules.Load("host");
         var devices = new Devices();
 
         // 3.

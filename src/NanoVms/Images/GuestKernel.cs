@@ -72,7 +72,8 @@ public sealed record GuestKernel(string VmlinuxPath, string Release, string Modu
             "i8042.nokbd",
         ];
 
-        // The threads of a TCG guest are one emulator's: its processors have none of the leaks, and the patching for them costs.
+        // An emulated processor has none of the leaks, and what works round them costs much there: each system call would switch
+        // page tables, and each switch empties the emulator's.
         if (!hardware)
             options.Add("mitigations=off");
         if (console)

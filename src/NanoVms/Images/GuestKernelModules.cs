@@ -18,6 +18,7 @@ internal static class GuestKernelModules
         ("block", ["virtio_blk"]),
         ("layers", ["erofs", "overlay"]),
         ("network", ["virtio_net"]),
+        ("host", ["virtio_rng", "virtio_balloon"]),
     ];
 
     /// <param name="tree">The package's <c>lib/modules/RELEASE</c>.</param>

@@ -1,0 +1,111 @@
+using System.Diagnostics;
+using System.Net.Sockets;
+using NanoVms.Commands;
+using NanoVms.Images;
+
+namespace NanoVms.Tests.Agent;
+
+/// <summary>A real guest under QEMU's TCG, started by hand: the smallest thing that shows the agent as a first process.</summary>
+internal sealed class BootedGuest : IAsyncDisposable
+{
+    private static readonly string[] _programs = ["sh", "cat", "id", "ls", "sleep", "hostname", "mount", "ip", "stat", "df", "ps", "env", "head", "sha256sum", "dd", "mkdir"];
+
+    private readonly Process _process;
+    private readonly string _folder;
+
+    private BootedGuest(Process process, string folder) => (_process, _folder) = (process, folder);
+
+    public string ConsolePath => Path.Combine(_folder, "console");
+
+    public static async Task<BootedGuest> StartAsync(CancellationToken cancellationToken)
+    {
+        var kernel = await GuestKernel.PrepareAsync(ImageStore.DefaultFolder, null, cancellationToken);
+        var initramfs = await GuestInitramfs.PrepareAsync(
+            ImageStore.DefaultFolder, kernel, await AgentBinary.PathAsync, null, cancellationToken);
+        var folder = Directory.CreateTempSubdirectory("guest").FullName;
+        await MakeDisksAsync(folder, cancellationToken);
+        string[] arguments =
+        [
+            "-M", "microvm,rtc=on,x-option-roms=off", "-accel", "tcg", "-cpu", "Nehalem-v1", "-m", "256", "-nodefaults", "-no-user-config",
+            "-display", "none", "-no-reboot", "-kernel", kernel.VmlinuxPath, "-initrd", initramfs,
+            "-append", GuestKernel.CommandLine(TimeStampCounter.GetKilohertz(), hardware: false, console: true),
+            "-serial", $"file:{folder}/console",
+            "-chardev", $"socket,id=agent,path={folder}/agent,server=on,wait=off",
+            "-device", "virtio-serial-device", "-device", "virtserialport,chardev=agent,name=nanovms.agent",
+            .. Drive("base", $"{folder}/base", true), .. Drive("app", $"{folder}/app", true),
+            .. Drive("disk", $"{folder}/disk", false), .. Drive("volume", $"{folder}/volume", false),
+            "-netdev", "user,id=net,restrict=on", "-device", "virtio-net-device,netdev=net",
+        ];
+        return new BootedGuest(Process.Start(new ProcessStartInfo("qemu-system-x86_64", arguments))!, folder);
+    }
+
+    public async Task<Stream> OpenStreamAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            try
+            {
+                await socket.ConnectAsync(new UnixDomainSocketEndPoint(Path.Combine(_folder, "agent")), cancellationToken);
+                return new NetworkStream(socket, ownsSocket: true);
+            }
+            catch (SocketException)
+            {
+                socket.Dispose();
+                await Task.Delay(5, cancellationToken);
+            }
+        }
+    }
+
+    public Task WaitForExitAsync(CancellationToken cancellationToken) => _process.WaitForExitAsync(cancellationToken);
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!_process.HasExited)
+            _process.Kill();
+        await _process.WaitForExitAsync();
+        _process.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private static string[] Drive(string name, string path, bool readOnly) =>
+    [
+        "-drive", $"if=none,id={name},format=raw,file={path},readonly={(readOnly ? "on" : "off")}",
+        "-device", $"virtio-blk-device,drive={name},serial={name}",
+    ];
+
+    /// <summary>Two layers out of this computer's own programs, a writable disk and a volume.</summary>
+    private static async Task MakeDisksAsync(string folder, CancellationToken cancellationToken)
+    {
+        var (root, app) = (Path.Combine(folder, "root"), Path.Combine(folder, "approot"));
+        Directory.CreateDirectory(Path.Combine(root, "usr/bin"));
+        foreach (var link in (string[])["bin", "lib", "lib64"])
+            File.CreateSymbolicLink(Path.Combine(root, link), "usr/" + link);
+        foreach (var program in _programs)
+        {
+            var path = ((string[])["/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/"]).Select(f => f + program).First(File.Exists);
+            File.Copy(path, Path.Combine(root, "usr/bin", program));
+            var libraries = await CommandRunner.RunCheckedAsync(new Command("ldd", path), cancellationToken);
+            foreach (var library in libraries.StandardOutput.Split([' ', '\t', '\n']).Where(word => word.StartsWith('/')))
+            {
+                var target = Path.Combine(root, library.StartsWith("/usr/", StringComparison.Ordinal) ? library[1..] : "usr" + library);
+                Directory.CreateDirectory(Path.GetDirectoryName(target)!);
+                if (!File.Exists(target))
+                    File.Copy(library, target);
+            }
+        }
+
+        Directory.CreateDirectory(Path.Combine(app, "app"));
+        await File.WriteAllTextAsync(Path.Combine(app, "app/hello"), "hello from the upper layer\n", cancellationToken);
+        Directory.CreateDirectory(Path.Combine(root, "app"));
+        await File.WriteAllTextAsync(Path.Combine(root, "app/hello"), "hidden\n", cancellationToken);
+        await CommandRunner.RunCheckedAsync(new Command("mkfs.erofs", "--quiet", $"{folder}/base", root), cancellationToken);
+        await CommandRunner.RunCheckedAsync(new Command("mkfs.erofs", "--quiet", $"{folder}/app", app), cancellationToken);
+        foreach (var disk in (string[])["disk", "volume"])
+        {
+            await using (var file = File.Create(Path.Combine(folder, disk)))
+                file.SetLength(64 << 20);
+            await CommandRunner.RunCheckedAsync(new Command("mkfs.ext4", "-q", Path.Combine(folder, disk)), cancellationToken);
+        }
+    }
+}
