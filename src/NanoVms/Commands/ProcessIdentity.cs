@@ -40,16 +40,30 @@ public sealed partial record ProcessIdentity(int Id, long StartTicks, string Boo
     }
 
     /// <summary>Returns when the process is gone, with its wait status when it was a child of this process.</summary>
+    /// <remarks>
+    /// A child whose first thread has ended looks dead while its other threads still tear its memory down, and cannot be reaped until they
+    /// are done: a child is gone only when it was reaped.
+    /// </remarks>
     public async Task<int?> WaitAsync(TimeProvider time, CancellationToken cancellationToken)
     {
         int? status;
-        while ((status = Reap()) is null && IsAlive)
+        while ((status = Reap(out var isChild)) is null && (isChild || IsAlive))
             await Task.Delay(Poll, time, cancellationToken);
-        return status ?? Reap();
+        return status;
     }
 
     /// <summary>Collects the exit status of a child of this process, so that no zombie stays; null when it runs or is not a child.</summary>
-    public int? Reap() => BootId == CurrentBoot.Value && WaitPid(Id, out var status, NoHang) == Id ? status : null;
+    public int? Reap() => Reap(out _);
+
+    private int? Reap(out bool isChild)
+    {
+        isChild = false;
+        if (BootId != CurrentBoot.Value)
+            return null;
+        var result = WaitPid(Id, out var status, NoHang);
+        isChild = result >= 0;
+        return result == Id ? status : null;
+    }
 
     /// <summary>"was killed by signal 9", "ended with exit code 1".</summary>
     public static string Describe(int waitStatus) => (waitStatus & 0x7f) == 0
