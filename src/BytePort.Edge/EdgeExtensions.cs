@@ -1,4 +1,5 @@
 using BytePort.Edge.Proxying;
+using BytePort.Edge.Routing;
 using BytePort.Edge.StaticFiles;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
@@ -18,6 +19,7 @@ public static class EdgeExtensions
         services.TryAddSingleton<BlobCache>();
         services.TryAddSingleton<StaticHandler>();
         services.TryAddSingleton<ProxyHandler>();
+        services.TryAddSingleton<EdgeRouter>();
         if (configure is not null)
             services.Configure(configure);
         return services;

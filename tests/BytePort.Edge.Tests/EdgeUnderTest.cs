@@ -2,6 +2,7 @@ using System.IO.Compression;
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using BytePort.Edge.Listening;
 using BytePort.Edge.Routing;
@@ -22,12 +23,18 @@ public sealed class EdgeUnderTest : IAsyncDisposable
     private readonly WebApplication _app;
     private readonly TestFolder _folder = new();
 
-    private EdgeUnderTest(WebApplication app)
+    private EdgeUnderTest(WebApplication app, X509Certificate2? certificate)
     {
         _app = app;
         Edge = app.Services.GetRequiredService<EdgeHost>();
         Address = new Uri(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single());
-        Client = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, UseProxy = false }) { BaseAddress = Address };
+        Client = new HttpClient(new SocketsHttpHandler
+        {
+            AllowAutoRedirect = false,
+            UseCookies = false,
+            UseProxy = false,
+            SslOptions = { RemoteCertificateValidationCallback = (_, presented, _, _) => certificate?.Equals(presented) == true },
+        });
     }
 
     public EdgeHost Edge { get; }
@@ -36,18 +43,23 @@ public sealed class EdgeUnderTest : IAsyncDisposable
 
     public HttpClient Client { get; }
 
-    public static async Task<EdgeUnderTest> StartAsync(Action<EdgeOptions>? configure = null, EdgeListenerOptions? listener = null)
+    public static async Task<EdgeUnderTest> StartAsync(
+        Action<EdgeOptions>? configure = null, EdgeListenerOptions? listener = null, RequestDelegate? fallback = null, X509Certificate2? certificate = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.UseBytePortEdgeListener(listener);
-        builder.WebHost.UseUrls("http://127.0.0.1:0");
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen =>
+        {
+            if (certificate is not null)
+                listen.UseHttps(certificate);
+        }));
         builder.Services.AddBytePortEdge(configure);
         var app = builder.Build();
         app.UseBytePortEdge();
-        app.Run(context => context.Response.WriteAsync("not the edge"));
+        app.Run(fallback ?? (context => context.Response.WriteAsync("not the edge")));
         await app.StartAsync();
-        return new EdgeUnderTest(app);
+        return new EdgeUnderTest(app, certificate);
     }
 
     public async ValueTask DisposeAsync()

@@ -1,5 +1,6 @@
 using System.Globalization;
 using BytePort.Edge.Errors;
+using BytePort.Edge.Listening.Loops;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
@@ -144,6 +145,8 @@ internal sealed class StaticHandler(BlobCache cache, IOptions<EdgeOptions> optio
     {
         var response = context.Response;
         var aborted = context.RequestAborted;
+        if (context.Features.Get<LoopConnection>() is { } connection)
+            await connection.LeaveAsync();
         try
         {
             if (cache.Takes(representation))

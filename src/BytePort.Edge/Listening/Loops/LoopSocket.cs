@@ -1,0 +1,88 @@
+using System.Buffers;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using Microsoft.AspNetCore.Connections;
+
+namespace BytePort.Edge.Listening.Loops;
+
+/// <summary>Reads and writes that never wait.</summary>
+internal static class LoopSocket
+{
+    /// <summary>A write of 64 KiB in the pool's blocks of 4 KiB, and the parts around it.</summary>
+    private const int MaxParts = 32;
+
+    /// <returns>False when nothing has arrived.</returns>
+    /// <exception cref="ConnectionResetException">The connection is broken.</exception>
+    public static bool TryReceive(SafeSocketHandle socket, Span<byte> buffer, out int count)
+    {
+        nint received;
+        do
+        {
+            received = Native.Receive(socket, buffer, buffer.Length, Native.DoNotWait);
+        }
+        while (received < 0 && Marshal.GetLastPInvokeError() == Native.InterruptedSystemCall);
+        return IsDone(received, out count);
+    }
+
+    /// <returns>False when the socket takes nothing now. When true, fewer bytes than given may have been taken.</returns>
+    /// <exception cref="ConnectionResetException">The connection is broken.</exception>
+    public static bool TrySend(SafeSocketHandle socket, in ReadOnlySequence<byte> data, out int count)
+    {
+        nint sent;
+        do
+        {
+            sent = data.IsSingleSegment
+                ? Native.Send(socket, data.FirstSpan, data.FirstSpan.Length, Native.DoNotWait | Native.NoSignal)
+                : SendParts(socket, data);
+        }
+        while (sent < 0 && Marshal.GetLastPInvokeError() == Native.InterruptedSystemCall);
+        return IsDone(sent, out count);
+    }
+
+    private static unsafe nint SendParts(SafeSocketHandle socket, in ReadOnlySequence<byte> data)
+    {
+        Span<Native.Part> parts = stackalloc Native.Part[MaxParts];
+        var pins = new PinList();
+        var count = 0;
+        try
+        {
+            foreach (var memory in data)
+            {
+                if (count == MaxParts)
+                    break;
+                pins[count] = memory.Pin();
+                parts[count] = new Native.Part { Address = (nint)pins[count].Pointer, Length = memory.Length };
+                count++;
+            }
+
+            // SAFETY: the parts' memory is pinned until after the call, and `parts` itself is on the stack.
+            fixed (Native.Part* first = parts)
+            {
+                var message = new Native.Message { Parts = (nint)first, PartCount = count };
+                return Native.SendMessage(socket, message, Native.DoNotWait | Native.NoSignal);
+            }
+        }
+        finally
+        {
+            for (var i = 0; i < count; i++)
+                pins[i].Dispose();
+        }
+    }
+
+    private static bool IsDone(nint result, out int count)
+    {
+        count = (int)Math.Max(result, 0);
+        if (result >= 0)
+            return true;
+        var error = Marshal.GetLastPInvokeError();
+        return error == Native.TryAgain
+            ? false
+            : throw new ConnectionResetException($"The connection to the client is broken: {Marshal.GetPInvokeErrorMessage(error)}.");
+    }
+
+    [System.Runtime.CompilerServices.InlineArray(MaxParts)]
+    private struct PinList
+    {
+        private MemoryHandle _first;
+    }
+}
