@@ -8,6 +8,9 @@ namespace NanoVms.Tests.Agent;
 
 public sealed class GuestBootTests
 {
+    // A microvm has no PCI bus, which the kernel calls fatal; and a shutdown is a restart that QEMU does not do.
+    private static readonly string[] _normalLines = ["PCI: Fatal: No config space", "reboot: Restarting system"];
+
     [Fact]
     public async Task Boot_RealGuest_BecomesWhatTheHostDescribes()
     {
@@ -26,7 +29,7 @@ public sealed class GuestBootTests
             var environment = new Dictionary<string, string> { ["V"] = "a 'b' \"c\" $d\n\\e" };
             await connection.StartMainAsync(new ProcessSpec
             {
-                Command = ["sh", "-c", "printf '%s' \"$V\"; id -u; trap 'echo bye; exit 3' TERM; echo ready; while :; do sleep 0.1; done"],
+                Command = ["sh", "-c", "printf '%s' \"$V\"; id -u; trap 'echo bye; exit 3' TERM; echo ready; exec 2>/dev/null; while :; do sleep 0.1; done"],
                 Environment = environment,
                 User = 1000,
                 Group = 1000,
@@ -52,7 +55,7 @@ public sealed class GuestBootTests
         await again.ShutdownAsync(cancel);
         await guest.WaitForExitAsync(cancel);
         var console = await File.ReadAllLinesAsync(guest.ConsolePath, cancel);
-        Assert.DoesNotContain(console, line => !line.Contains("PCI: Fatal: No config space", StringComparison.Ordinal));
+        Assert.DoesNotContain(console, line => !_normalLines.Any(line.Contains));
     }
 
     private static GuestConfig Config() => new()
