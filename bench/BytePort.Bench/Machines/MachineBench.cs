@@ -57,8 +57,9 @@ internal static class MachineBench
             Console.WriteLine();
             Console.WriteLine("| Idle machine of 128 MiB | PSS of its hypervisor |");
             Console.WriteLine("|---|---|");
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| agent only | {await WeighAsync(host, bare, null):0} MB |"));
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| Node HTTP server | {await WeighAsync(host, web, NodeServer(node)):0} MB |"));
+            var (agentOnly, withNode) = (await WeighAsync(host, bare, null), await WeighAsync(host, web, NodeServer(node)));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| agent only | {agentOnly:0} MB |"));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| Node HTTP server | {withNode:0} MB |"));
             return 0;
         }
         finally

@@ -26,9 +26,9 @@ public sealed class QemuArgumentsTests
     public void Build_Emulated_IsThisCommandLine() => Assert.Equal(
         """
         -name guest=123456.abc,process=nanovms-abc
-        -M microvm,rtc=on,pcie=off,x-option-roms=off,dump-guest-core=off
+        -M microvm,rtc=on,pcie=off,x-option-roms=off,dump-guest-core=off,pit=off,pic=off
         -accel tcg,thread=single,tb-size=32
-        -cpu max,la57=off
+        -cpu EPYC-v1,svm=off
         -m 128
         -smp 1
         -nodefaults -no-user-config
