@@ -40,7 +40,8 @@ internal static class Uploader
     {
         if (quiet || !host.Colors)
         {
-            host.Note(title);
+            if (!quiet)
+                host.Note(title);
             await work(_ => { });
             return;
         }
