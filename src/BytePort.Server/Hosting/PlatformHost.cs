@@ -3,6 +3,7 @@ using BytePort.Builds.Blobs;
 using BytePort.Builds.Services;
 using BytePort.Builds.Sources;
 using BytePort.Edge;
+using BytePort.Edge.Listening;
 using BytePort.Server.Accounts;
 using BytePort.Server.Api;
 using BytePort.Server.Database;
@@ -32,9 +33,8 @@ internal static class PlatformHost
     {
         var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
         ConfigureLogging(builder.Logging);
-        builder.WebHost.ConfigureKestrel(kestrel =>
+        builder.WebHost.UseBytePortEdgeListener().ConfigureKestrel(kestrel =>
         {
-            kestrel.AddServerHeader = false;
             kestrel.Limits.MaxRequestBodySize = 1 << 20;
             Listen(kestrel, options);
         });

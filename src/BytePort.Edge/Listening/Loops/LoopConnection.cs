@@ -33,13 +33,13 @@ internal sealed class LoopConnection : DefaultConnectionContext, IConnectionSock
     private Exception? _reason;
     private Task _work = Task.CompletedTask;
 
-    public LoopConnection(string id, Socket socket, EventLoop loop, MemoryPool<byte> pool)
+    public LoopConnection(string id, Socket socket, EventLoop loop, BlockPool pool)
         : base(id)
     {
         _loop = loop;
         Socket = socket;
-        _input = new Pipe(new PipeOptions(pool, _scheduler, PipeScheduler.ThreadPool, MaxReadBytes, MaxReadBytes / 2, useSynchronizationContext: false));
-        _output = new Pipe(new PipeOptions(pool, PipeScheduler.Inline, _scheduler, MaxWriteBytes, MaxWriteBytes / 2, useSynchronizationContext: false));
+        _input = new Pipe(new PipeOptions(pool, _scheduler, PipeScheduler.ThreadPool, MaxReadBytes, MaxReadBytes / 2, BlockPool.BlockBytes, useSynchronizationContext: false));
+        _output = new Pipe(new PipeOptions(pool, PipeScheduler.Inline, _scheduler, MaxWriteBytes, MaxWriteBytes / 2, BlockPool.BlockBytes, useSynchronizationContext: false));
         Transport = new Duplex(_input.Reader, _output.Writer);
         LocalEndPoint = socket.LocalEndPoint;
         RemoteEndPoint = socket.RemoteEndPoint;
@@ -197,7 +197,7 @@ internal sealed class LoopConnection : DefaultConnectionContext, IConnectionSock
         public PipeWriter Output => output;
     }
 
-    private sealed class PoolFeature(MemoryPool<byte> pool) : IMemoryPoolFeature
+    private sealed class PoolFeature(BlockPool pool) : IMemoryPoolFeature
     {
         public MemoryPool<byte> MemoryPool => pool;
     }

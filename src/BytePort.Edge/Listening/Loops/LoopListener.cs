@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
@@ -7,7 +6,7 @@ using Microsoft.AspNetCore.Connections;
 namespace BytePort.Edge.Listening.Loops;
 
 /// <summary>Accepts connections and spreads them over the loops.</summary>
-internal sealed class LoopListener(Socket socket, EventLoop[] loops, MemoryPool<byte> pool) : IConnectionListener
+internal sealed class LoopListener(Socket socket, EventLoop[] loops, BlockPool pool) : IConnectionListener
 {
     private static long _accepted;
 

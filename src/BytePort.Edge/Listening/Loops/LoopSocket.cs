@@ -8,7 +8,7 @@ namespace BytePort.Edge.Listening.Loops;
 /// <summary>Reads and writes that never wait.</summary>
 internal static class LoopSocket
 {
-    /// <summary>A write of 64 KiB in the pool's blocks of 4 KiB, and the parts around it.</summary>
+    /// <summary>Half a megabyte in the pool's blocks: more than a socket takes at once.</summary>
     private const int MaxParts = 32;
 
     /// <returns>False when nothing has arrived.</returns>

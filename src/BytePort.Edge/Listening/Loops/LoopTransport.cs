@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Net;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
@@ -12,10 +11,8 @@ namespace BytePort.Edge.Listening.Loops;
 internal sealed class LoopTransport : IConnectionListenerFactory, IConnectionListenerFactorySelector, IDisposable
 {
     private readonly Lock _lock = new();
-    private readonly MemoryPool<byte> _pool;
+    private readonly BlockPool _pool = new();
     private EventLoop[]? _loops;
-
-    public LoopTransport(IMemoryPoolFactory<byte> pools) => _pool = pools.Create();
 
     public bool CanBind(EndPoint endpoint) => OperatingSystem.IsLinux() && endpoint is IPEndPoint;
 
