@@ -1,34 +1,32 @@
 import os from 'node:os';
-import express from 'express';
+import { serve } from '@hono/node-server';
+import { serveStatic } from '@hono/node-server/serve-static';
+import { Hono } from 'hono';
 import ms from 'ms';
 import { page } from './page.js';
 
 const port = Number(process.env.PORT ?? 3000);
-const app = express();
-app.disable('x-powered-by');
-app.use(express.static(new URL('./public', import.meta.url).pathname, { maxAge: ms('1h') }));
+const app = new Hono();
 
-app.get('/', (request, response) => {
-  response.send(
+app.get('/', (context) =>
+  context.html(
     page({
       kernel: os.release(),
       runtime: `Node.js ${process.versions.node}`,
       host: os.hostname(),
       up: ms(Math.round(process.uptime() * 1000), { long: true }),
     }),
-  );
-});
+  ),
+);
 
-app.get('/healthz', (request, response) => {
-  response.json({ status: 'ok' });
-});
+app.get('/healthz', (context) => context.json({ status: 'ok' }));
+app.use('/*', serveStatic({ root: './public' }));
 
-const server = app.listen(port, (error) => {
-  if (error) {
-    console.error(`cannot listen on port ${port}: ${error.message}`);
-    process.exit(1);
-  }
-  console.log(`listening on port ${port}`);
+const server = serve({ fetch: app.fetch, port }, () => console.log(`listening on port ${port}`));
+
+server.on('error', (error) => {
+  console.error(`cannot listen on port ${port}: ${error.message}`);
+  process.exit(1);
 });
 
 process.on('SIGTERM', () => {
