@@ -30,4 +30,7 @@ internal static partial class Log
 
     [LoggerMessage(9, LogLevel.Warning, "Machine {Machine}: it may have ended without a shutdown of its file systems: {Reason}")]
     public static partial void ShutdownFailed(ILogger logger, string machine, string reason);
+
+    [LoggerMessage(10, LogLevel.Debug, "Machine {Machine} keeps the memory of its start: {Reason}")]
+    public static partial void MemoryKept(ILogger logger, string machine, string reason);
 }

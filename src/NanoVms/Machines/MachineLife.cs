@@ -14,6 +14,10 @@ namespace NanoVms.Machines;
 internal sealed class MachineLife
 {
     private const int Sigterm = 15;
+
+    /// <summary>Bytes that a guest keeps beyond what it uses when it gives memory back; less than that is not worth the work.</summary>
+    private const long MinSpare = 12 << 20;
+
     private static readonly TimeSpan PowerOffLimit = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan OutputLimit = TimeSpan.FromSeconds(1);
     private readonly MachineContext _context;
@@ -66,7 +70,7 @@ internal sealed class MachineLife
         _state = state;
         if (Record.Exit is { } exit)
             SetExited(exit);
-        _following = Task.WhenAll(FollowHypervisorAsync(), FollowMainAsync(), LimitCpuAsync());
+        _following = Task.WhenAll(FollowHypervisorAsync(), FollowMainAsync(), SettleAsync());
     }
 
     /// <summary>Takes over a machine that ended while nobody watched.</summary>
@@ -243,21 +247,46 @@ internal sealed class MachineLife
         }
     }
 
-    private async Task LimitCpuAsync()
+    /// <summary>When the start is over, gives memory of the start back to the computer and begins the limit of processor time.</summary>
+    private async Task SettleAsync()
     {
-        if (Record.Spec.CpuLimit is not { } limit || Record.BurstEndsAt is not { } end)
+        if (Record.BurstEndsAt is not { } end)
             return;
         var wait = end - _context.Time.GetUtcNow();
         try
         {
             if (wait > TimeSpan.Zero)
+            {
                 await Task.Delay(wait, _context.Time, _gone.Token);
-            _context.CgroupOf(Record.Id).LimitCpu(limit);
+                await GiveMemoryBackAsync();
+            }
         }
         catch (OperationCanceledException)
         {
-            // Ended or let go before; the next host sets it.
+            // Ended or let go; the next host goes on.
+            return;
         }
+        catch (Exception e) when (e is AgentException or QmpException)
+        {
+            Log.MemoryKept(_context.Logger, Record.Id, e.Message);
+        }
+
+        if (Record.Spec.CpuLimit is { } limit)
+            _context.CgroupOf(Record.Id).LimitCpu(limit);
+    }
+
+    /// <summary>A started service no longer needs most of the files that it was started from, which fill its guest's memory.</summary>
+    private async Task GiveMemoryBackAsync()
+    {
+        // A machine for single commands, such as a build, profits from its cache until it ends.
+        if (!Record.HasMain || _state != MachineState.Running)
+            return;
+        var agent = await GetAgentAsync(_gone.Token);
+        var stats = await agent.GetStatsAsync(_gone.Token);
+        var all = (long)Record.Spec.MemoryMiB << 20;
+        var least = all - stats.MemoryTotal + stats.MemoryUsed + Math.Max(MinSpare, stats.MemoryUsed / 4);
+        if (least < all - MinSpare)
+            await _hypervisor!.SqueezeAsync(all, least, _gone.Token);
     }
 
     /// <summary>Steps: 1 the main process, 2 power off for the sake of drives, 3 removal.</summary>

@@ -43,6 +43,18 @@ internal sealed class QemuInstance : IAsyncDisposable
 
     public Task ResumeAsync(CancellationToken cancellationToken) => _monitor.ExecuteAsync("cont", null, cancellationToken);
 
+    /// <summary>Asks the guest to make do with this much of its memory, in bytes; its balloon driver gives back what it can, as it can.</summary>
+    public Task SetMemoryAsync(long bytes, CancellationToken cancellationToken) =>
+        _monitor.ExecuteAsync("balloon", new Dictionary<string, object> { ["value"] = bytes }, cancellationToken);
+
+    /// <summary>The guest's memory less what its balloon holds, in bytes.</summary>
+    /// <exception cref="QmpException">The guest has no balloon driver.</exception>
+    public async Task<long> GetMemoryAsync(CancellationToken cancellationToken)
+    {
+        var balloon = await _monitor.ExecuteAsync("query-balloon", null, cancellationToken);
+        return balloon.TryGetProperty("actual", out var actual) ? actual.GetInt64() : 0;
+    }
+
     /// <summary>Asks QEMU to end; true when it took the order.</summary>
     public async Task<bool> TryQuitAsync(CancellationToken cancellationToken)
     {

@@ -9,6 +9,8 @@ namespace NanoVms.Drivers.Qemu;
 internal sealed class QemuProcess : IAsyncDisposable
 {
     private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(100);
+    private const int SqueezePatience = 4;
+    private static readonly TimeSpan SqueezeStep = TimeSpan.FromSeconds(0.5);
     private static readonly TimeSpan DyingLimit = TimeSpan.FromSeconds(2);
     private readonly string _folder;
     private readonly TimeProvider _time;
@@ -56,6 +58,36 @@ internal sealed class QemuProcess : IAsyncDisposable
     public Task PauseAsync(CancellationToken cancellationToken) => Monitor.PauseAsync(cancellationToken);
 
     public Task ResumeAsync(CancellationToken cancellationToken) => Monitor.ResumeAsync(cancellationToken);
+
+    /// <summary>
+    /// Takes memory from the guest down to a size, as far as it gives it, and lets it have all again: what it gave takes no room
+    /// on the computer until it is used.
+    /// </summary>
+    /// <param name="all">The guest's memory in bytes.</param>
+    /// <param name="least">What it should keep, in bytes.</param>
+    public async Task SqueezeAsync(long all, long least, CancellationToken cancellationToken)
+    {
+        var monitor = Monitor;
+        await monitor.SetMemoryAsync(least, cancellationToken);
+        try
+        {
+            // Given up when nothing has moved for a while: the guest needs what it has.
+            var (before, still) = (all, 0);
+            while (still < SqueezePatience)
+            {
+                await Task.Delay(SqueezeStep, _time, cancellationToken);
+                var now = await monitor.GetMemoryAsync(cancellationToken);
+                if (now <= least)
+                    return;
+                still = now < before ? 0 : still + 1;
+                before = now;
+            }
+        }
+        finally
+        {
+            await monitor.SetMemoryAsync(all, CancellationToken.None);
+        }
+    }
 
     /// <summary>The end of the guest's console; empty when the monitor is gone.</summary>
     public async Task<string> TakeConsoleAsync(CancellationToken cancellationToken) =>

@@ -26,7 +26,8 @@ public sealed class QemuArgumentsTests
     public void Build_Emulated_IsThisCommandLine() => Assert.Equal(
         """
         -name guest=123456.abc,process=nanovms-abc
-        -M microvm,rtc=on,pcie=off,x-option-roms=off,dump-guest-core=off,pit=off,pic=off
+        -object memory-backend-memfd,id=memory,size=128M,share=on
+        -M microvm,rtc=on,pcie=off,x-option-roms=off,dump-guest-core=off,pit=off,pic=off,memory-backend=memory
         -accel tcg,thread=single,tb-size=32
         -cpu EPYC-v1,svm=off
         -m 128
