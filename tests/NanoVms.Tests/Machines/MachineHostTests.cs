@@ -7,7 +7,7 @@ namespace NanoVms.Tests.Machines;
 
 /// <summary>Alone: machines are slow enough by emulation, and one test counts this process's open files.</summary>
 [CollectionDefinition(nameof(MachineHostTests), DisableParallelization = true)]
-public sealed class MachineHostCollection;
+public sealed class MachineHostOrder;
 
 /// <summary>Real QEMU, kernel and agent.</summary>
 [Collection(nameof(MachineHostTests))]
