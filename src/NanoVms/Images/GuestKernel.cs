@@ -90,7 +90,7 @@ public sealed record GuestKernel(string VmlinuxPath, string Release, string Modu
         var folder = Path.Combine(home, Path.GetFileName(File.ReadAllText(current).Trim()));
         var kernel = new GuestKernel(
             Path.Combine(folder, "vmlinux"), Path.GetFileName(folder), Path.Combine(folder, "modules"));
-        return File.Exists(kernel.VmlinuxPath) && File.Exists(Path.Combine(kernel.ModulesDirectory, GuestKernelModules.OrderFile)) ? kernel : null;
+        return File.Exists(kernel.VmlinuxPath) && GuestKernelModules.AreCurrent(kernel.ModulesDirectory) ? kernel : null;
     }
 
     /// <remarks>1. find the package; 2. fetch it, which apt verifies; 3. unpack it aside; 4. take kernel and modules; 5. give it its name.</remarks>

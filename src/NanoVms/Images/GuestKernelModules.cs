@@ -21,6 +21,17 @@ internal static class GuestKernelModules
         ("host", ["virtio_rng", "virtio_balloon"]),
     ];
 
+    /// <summary>The file in the modules' folder that says which were wanted: an unpacked kernel from before a change of that is made anew.</summary>
+    private const string WantedFile = "wanted";
+
+    private static string Wanted => string.Join(' ', _wanted.Select(w => $"{w.Group}:{string.Join(',', w.Modules)}"));
+
+    /// <summary>True when the folder holds what is wanted now.</summary>
+    public static bool AreCurrent(string folder) =>
+        File.Exists(Path.Combine(folder, OrderFile))
+        && File.Exists(Path.Combine(folder, WantedFile))
+        && File.ReadAllText(Path.Combine(folder, WantedFile)) == Wanted;
+
     /// <param name="tree">The package's <c>lib/modules/RELEASE</c>.</param>
     /// <param name="target">An empty folder.</param>
     public static async Task PickAsync(string tree, string target, CancellationToken cancellationToken)
@@ -36,6 +47,7 @@ internal static class GuestKernelModules
         }
 
         await File.WriteAllLinesAsync(Path.Combine(target, OrderFile), order, cancellationToken);
+        await File.WriteAllTextAsync(Path.Combine(target, WantedFile), Wanted, cancellationToken);
 
         async Task AddAsync(string module, string group)
         {
