@@ -15,7 +15,8 @@ internal static class EdgeBench
 
     private const int ServerCore = 0;
     private const int LoadCore = 1;
-    private const int MaxWarmUpSeconds = 8;
+    private const int MaxWarmUpSeconds = 12;
+    private const int SettledSeconds = 3;
 
     private static readonly (string Title, string Host, string Path)[] _loads =
     [
@@ -92,16 +93,19 @@ internal static class EdgeBench
         Print(results, rounds);
     }
 
-    /// <summary>Until a second costs what the one before it did: compilers and caches have settled.</summary>
+    /// <summary>
+    /// Until several seconds on end cost no less than the one before: compilers and caches have settled. The JIT works in
+    /// steps with pauses between, so one such second says little.
+    /// </summary>
     private static async Task WarmUpAsync(Contestant contestant, string host, string path)
     {
-        var last = double.MaxValue;
-        for (var second = 0; second < MaxWarmUpSeconds; second++)
+        var best = double.MaxValue;
+        var settled = 0;
+        for (var second = 0; second < MaxWarmUpSeconds && settled < SettledSeconds; second++)
         {
             var cost = (await MeasureAsync(contestant, host, path)).Cost;
-            if (second > 0 && cost > last * 0.9)
-                return;
-            last = cost;
+            settled = cost > best * 0.9 ? settled + 1 : 0;
+            best = Math.Min(best, cost);
         }
     }
 

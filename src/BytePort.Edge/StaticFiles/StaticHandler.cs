@@ -16,6 +16,9 @@ namespace BytePort.Edge.StaticFiles;
 /// </remarks>
 internal sealed class StaticHandler(BlobCache cache, IOptions<EdgeOptions> options, ILogger<StaticHandler> log)
 {
+    /// <summary>Content smaller than this is copied faster than it is lent. Bytes.</summary>
+    private const int LendBytes = 8 << 10;
+
     private static readonly StringValues _noSniff = "nosniff";
     private static readonly StringValues _bytes = "bytes";
     private static readonly StringValues _acceptEncoding = "Accept-Encoding";
@@ -102,9 +105,18 @@ internal sealed class StaticHandler(BlobCache cache, IOptions<EdgeOptions> optio
             return Task.CompletedTask;
         if (BlobCache.TryGet(representation) is not { } content)
             return SendAsync(context, representation, new ByteRange(0, representation.Length - 1), null, null);
+        if (content.Length >= LendBytes && TryLend(context, content))
+            return Task.CompletedTask;
         var write = response.BodyWriter.WriteAsync(content, context.RequestAborted);
         return write.IsCompletedSuccessfully ? Task.CompletedTask : write.AsTask();
     }
+
+    /// <summary>Without a copy, where the connection can do that. Kestrel flushes at the request's end.</summary>
+    private static bool TryLend(HttpContext context, byte[] content) =>
+        HttpProtocol.IsHttp11(context.Request.Protocol)
+        && context.Features.Get<LoopConnection>() is { } connection
+        && context.Response.StartAsync(context.RequestAborted).IsCompletedSuccessfully
+        && connection.TryLend(context.Response.BodyWriter, content);
 
     private static void SetContent(IHeaderDictionary headers, SiteEntry entry, Representation representation)
     {

@@ -114,6 +114,30 @@ public class ProxyHandlerTests
     }
 
     [Fact]
+    public async Task Get_VisitorLeaves_TheServiceIsTold()
+    {
+        var left = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var upstream = await UpstreamUnderTest.StartAsync(async context =>
+        {
+            context.RequestAborted.Register(left.SetResult);
+            await context.Response.WriteAsync("data: 0\n\n");
+            await context.Response.Body.FlushAsync();
+            await left.Task;
+        });
+        await using var edge = await EdgeUnderTest.StartAsync();
+        edge.Route(Host, Target(upstream));
+        using (var socket = await edge.ConnectAsync())
+        {
+            await socket.SendAsync(Encoding.ASCII.GetBytes($"GET / HTTP/1.1\r\nHost: {Host}\r\n\r\n"), Canceled);
+            Assert.True(await socket.ReceiveAsync(new byte[1000], Canceled) > 0);
+            Assert.Equal(1, edge.Edge.CountInFlight("u1"));
+        }
+
+        await left.Task.WaitAsync(TimeSpan.FromSeconds(10), Canceled);
+        Assert.True(await edge.Edge.DrainAsync("u1", TimeSpan.FromSeconds(10), Canceled));
+    }
+
+    [Fact]
     public async Task Post_Body_Streams()
     {
         var firstByte = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -7,8 +7,8 @@ using Microsoft.AspNetCore.Connections.Features;
 namespace BytePort.Edge.Listening.Loops;
 
 /// <summary>
-/// A connection whose socket an <see cref="EventLoop"/> watches. Two pipes lie between it and Kestrel; both are moved on by
-/// whoever made it possible: arriving data by the loop, an answer by whoever wrote it.
+/// A connection whose socket an <see cref="EventLoop"/> watches. Arriving data is handed to Kestrel by the loop; an answer is
+/// sent by whoever wrote it.
 /// </summary>
 /// <remarks>
 /// A request begins on the loop's thread, where nothing may block or take long. One that needs more than memory leaves
@@ -18,14 +18,12 @@ internal sealed class LoopConnection : DefaultConnectionContext, IConnectionSock
 {
     private const int MinReadBytes = 2048;
     private const long MaxReadBytes = 1 << 20;
-    private const long MaxWriteBytes = 64 << 10;
 
     private readonly EventLoop _loop;
     private readonly RequestScheduler _scheduler = new();
     private readonly Signal _readable = new();
-    private readonly Signal _writable = new();
     private readonly Pipe _input;
-    private readonly Pipe _output;
+    private readonly LoopWriter _output;
     private readonly CancellationTokenSource _closed = new();
     private readonly Lock _shutdown = new();
     private volatile bool _peerClosed;
@@ -39,8 +37,8 @@ internal sealed class LoopConnection : DefaultConnectionContext, IConnectionSock
         _loop = loop;
         Socket = socket;
         _input = new Pipe(new PipeOptions(pool, _scheduler, PipeScheduler.ThreadPool, MaxReadBytes, MaxReadBytes / 2, BlockPool.BlockBytes, useSynchronizationContext: false));
-        _output = new Pipe(new PipeOptions(pool, PipeScheduler.Inline, _scheduler, MaxWriteBytes, MaxWriteBytes / 2, BlockPool.BlockBytes, useSynchronizationContext: false));
-        Transport = new Duplex(_input.Reader, _output.Writer);
+        _output = new LoopWriter(socket.SafeHandle, pool, this);
+        Transport = new Duplex(_input.Reader, _output);
         LocalEndPoint = socket.LocalEndPoint;
         RemoteEndPoint = socket.RemoteEndPoint;
         ConnectionClosed = _closed.Token;
@@ -54,7 +52,7 @@ internal sealed class LoopConnection : DefaultConnectionContext, IConnectionSock
     /// <summary>Begins to move data. Kestrel gets the connection right after.</summary>
     public void Start()
     {
-        _work = Task.WhenAll(ReceiveAsync(), SendAsync());
+        _work = ReceiveAsync();
         _loop.Add(this);
     }
 
@@ -67,15 +65,23 @@ internal sealed class LoopConnection : DefaultConnectionContext, IConnectionSock
         if ((events & (broken | Native.PeerClosed | Native.Readable)) != 0)
             _readable.Raise();
         if ((events & (broken | Native.Writable)) != 0)
-            _writable.Raise();
+            _output.OnWritable();
     }
 
     /// <summary>Goes on in the thread pool, and lets the rest of this request do so; a request that left does not come back.</summary>
     public LoopLeave LeaveAsync()
     {
         _scheduler.InPool = true;
-        return default;
+        return new LoopLeave(stay: false);
     }
+
+    /// <summary>Goes on in the thread pool if the request has left the loop, else right here.</summary>
+    public LoopLeave FollowAsync() => new(stay: !_scheduler.InPool);
+
+    /// <summary>Puts content into an HTTP/1 answer without a copy; see <see cref="LoopWriter.TryLend"/>.</summary>
+    public bool TryLend(PipeWriter body, ReadOnlyMemory<byte> content) =>
+        // TLS and the like put a transport of their own here, and write to ours whenever they want.
+        ReferenceEquals(Transport.Output, _output) && _output.TryLend(body, content);
 
     /// <summary>The request ended: the next one begins on the loop again.</summary>
     public void Rejoin() => _scheduler.InPool = false;
@@ -87,6 +93,7 @@ internal sealed class LoopConnection : DefaultConnectionContext, IConnectionSock
         await Transport.Input.CompleteAsync().ConfigureAwait(false);
         await Transport.Output.CompleteAsync().ConfigureAwait(false);
         await _work.ConfigureAwait(false);
+        _output.Release();
         _loop.Remove(this);
         Socket.Dispose();
         _closed.Dispose();
@@ -133,45 +140,8 @@ internal sealed class LoopConnection : DefaultConnectionContext, IConnectionSock
         }
     }
 
-    private async Task SendAsync()
-    {
-        Exception? error = null;
-        var reader = _output.Reader;
-        try
-        {
-            while (true)
-            {
-                var read = await reader.ReadAsync().ConfigureAwait(false);
-                if (read.IsCanceled)
-                    break;
-                var rest = read.Buffer;
-                while (!rest.IsEmpty)
-                {
-                    if (LoopSocket.TrySend(Socket.SafeHandle, rest, out var sent))
-                        rest = rest.Slice(sent);
-                    else
-                        await _writable.WaitAsync().ConfigureAwait(false);
-                }
-
-                reader.AdvanceTo(read.Buffer.End);
-                if (read.IsCompleted)
-                    break;
-            }
-        }
-        catch (ConnectionResetException exception)
-        {
-            error = exception;
-        }
-        finally
-        {
-            ShutDown(error);
-            await reader.CompleteAsync(error).ConfigureAwait(false);
-            _input.Writer.CancelPendingFlush();
-        }
-    }
-
-    /// <summary>Ends both directions; the loop then finds the socket ready, and both tasks come to their end.</summary>
-    private void ShutDown(Exception? reason)
+    /// <summary>Ends both directions; the loop then finds the socket ready, and reading and writing come to their end.</summary>
+    internal void ShutDown(Exception? reason)
     {
         lock (_shutdown)
         {

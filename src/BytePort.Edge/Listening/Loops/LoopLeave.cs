@@ -2,10 +2,10 @@ using System.Runtime.CompilerServices;
 
 namespace BytePort.Edge.Listening.Loops;
 
-/// <summary>Awaited, it goes on in the thread pool.</summary>
-internal readonly struct LoopLeave : ICriticalNotifyCompletion
+/// <summary>Awaited, it goes on in the thread pool, or stays where it is.</summary>
+internal readonly struct LoopLeave(bool stay) : ICriticalNotifyCompletion
 {
-    public bool IsCompleted => Thread.CurrentThread.IsThreadPoolThread;
+    public bool IsCompleted => stay || Thread.CurrentThread.IsThreadPoolThread;
 
     public LoopLeave GetAwaiter() => this;
 

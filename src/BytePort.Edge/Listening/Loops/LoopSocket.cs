@@ -26,33 +26,30 @@ internal static class LoopSocket
 
     /// <returns>False when the socket takes nothing now. When true, fewer bytes than given may have been taken.</returns>
     /// <exception cref="ConnectionResetException">The connection is broken.</exception>
-    public static bool TrySend(SafeSocketHandle socket, in ReadOnlySequence<byte> data, out int count)
+    public static bool TrySend(SafeSocketHandle socket, ReadOnlySpan<LoopWriter.Chunk> data, out int count)
     {
         nint sent;
         do
         {
-            sent = data.IsSingleSegment
-                ? Native.Send(socket, data.FirstSpan, data.FirstSpan.Length, Native.DoNotWait | Native.NoSignal)
+            sent = data.Length == 1
+                ? Native.Send(socket, data[0].Data.Span, data[0].Data.Length, Native.DoNotWait | Native.NoSignal)
                 : SendParts(socket, data);
         }
         while (sent < 0 && Marshal.GetLastPInvokeError() == Native.InterruptedSystemCall);
         return IsDone(sent, out count);
     }
 
-    private static unsafe nint SendParts(SafeSocketHandle socket, in ReadOnlySequence<byte> data)
+    private static unsafe nint SendParts(SafeSocketHandle socket, ReadOnlySpan<LoopWriter.Chunk> data)
     {
         Span<Native.Part> parts = stackalloc Native.Part[MaxParts];
         var pins = new PinList();
         var count = 0;
         try
         {
-            foreach (var memory in data)
+            for (; count < Math.Min(data.Length, MaxParts); count++)
             {
-                if (count == MaxParts)
-                    break;
-                pins[count] = memory.Pin();
-                parts[count] = new Native.Part { Address = (nint)pins[count].Pointer, Length = memory.Length };
-                count++;
+                pins[count] = data[count].Data.Pin();
+                parts[count] = new Native.Part { Address = (nint)pins[count].Pointer, Length = data[count].Data.Length };
             }
 
             // SAFETY: the parts' memory is pinned until after the call, and `parts` itself is on the stack.

@@ -95,7 +95,9 @@ public class LoopTransportTests
             var buffer = new byte[1];
             while (await context.Request.Body.ReadAsync(buffer) > 0)
                 threads.Add(Thread.CurrentThread.IsThreadPoolThread);
-            await context.Response.WriteAsync($"{threads.Count} {threads.All(pool => pool)}");
+            var answer = Encoding.ASCII.GetBytes($"{threads.Count} {threads.All(pool => pool)}");
+            context.Response.ContentLength = answer.Length;
+            await context.Response.Body.WriteAsync(answer);
         }
 
         await using var edge = await StartAsync(fallback: Answer);
@@ -133,11 +135,13 @@ public class LoopTransportTests
         await using var edge = await StartAsync(certificate: certificate);
         for (var i = 0; i < 3; i++)
         {
-            foreach (var path in new[] { "/", "/large.bin" })
+            foreach (var (path, length) in new[] { ("/", 4), ("/medium.bin", 100_000), ("/large.bin", 1_000_000) })
             {
                 using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(edge.Address, path)) { Headers = { Host = Host }, Version = Version.Parse(version), VersionPolicy = HttpVersionPolicy.RequestVersionExact };
                 using var response = await edge.Client.SendAsync(request, Canceled);
-                Assert.Equal(path == "/" ? 4 : 1_000_000, (await response.Content.ReadAsByteArrayAsync(Canceled)).Length);
+                var body = await response.Content.ReadAsByteArrayAsync(Canceled);
+                Assert.Equal(length, body.Length);
+                Assert.True(path == "/" || body.All(value => value == 0), "the content is damaged");
             }
         }
     }
@@ -171,7 +175,7 @@ public class LoopTransportTests
     private static async Task<EdgeUnderTest> StartAsync(EdgeListenerOptions? listener = null, RequestDelegate? fallback = null, X509Certificate2? certificate = null)
     {
         var edge = await EdgeUnderTest.StartAsync(listener: listener, fallback: fallback, certificate: certificate);
-        edge.Route(Host, new StaticTarget(new StaticSite([edge.File("index.html", "home"), edge.File("large.bin", new byte[1_000_000])])));
+        edge.Route(Host, new StaticTarget(new StaticSite([edge.File("index.html", "home"), edge.File("medium.bin", new byte[100_000]), edge.File("large.bin", new byte[1_000_000])])));
         return edge;
     }
 
