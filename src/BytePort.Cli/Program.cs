@@ -7,7 +7,7 @@ var host = new CliHost
 {
     Out = Console.Out,
     Error = Console.Error,
-    In = Console.In,
+    In = () => Console.In,
     IsTerminal = !Console.IsInputRedirected && !Console.IsOutputRedirected && !Console.IsErrorRedirected,
     Variable = Environment.GetEnvironmentVariable,
     Folder = Directory.GetCurrentDirectory(),

@@ -37,7 +37,7 @@ internal static class LoginCommand
             return token;
         if (!fromInput && !host.IsTerminal)
             throw new CliException(ExitCode.Usage, "There is no terminal to ask for the token. Give it with --token-stdin or BYTEPORT_TOKEN.");
-        var typed = fromInput ? host.In.ReadLine() : host.ErrorConsole.Prompt(new TextPrompt<string>("Token:").Secret());
+        var typed = fromInput ? host.In().ReadLine() : host.ErrorConsole.Prompt(new TextPrompt<string>("Token:").Secret());
         return typed?.Trim() is { Length: > 0 } read ? read : throw new CliException(ExitCode.Usage, "The token is empty.");
     }
 }

@@ -21,17 +21,14 @@ internal sealed class UploadContent : HttpContent
         Headers.ContentType = new("application/octet-stream");
     }
 
-    /// <summary>A folder as tar.gz; <paramref name="progress"/> takes the bytes of each file that is done.</summary>
+    /// <summary>A folder as tar.gz; <paramref name="progress"/> takes the bytes that were read since its last call.</summary>
     public static UploadContent FromFolder(PackedFolder folder, Action<long> progress) => new(
         async (stream, cancellationToken) =>
         {
             await using var compressed = new GZipStream(stream, CompressionLevel.Fastest, leaveOpen: true);
             await using var writer = new TarWriter(compressed, TarEntryFormat.Pax, leaveOpen: true);
             foreach (var file in folder.Files)
-            {
-                await WriteAsync(writer, folder.Root, file, cancellationToken);
-                progress(file.Length);
-            }
+                await WriteAsync(writer, folder.Root, file, progress, cancellationToken);
         },
         null);
 
@@ -39,14 +36,8 @@ internal sealed class UploadContent : HttpContent
     public static UploadContent FromArchive(string path, Action<long> progress) => new(
         async (stream, cancellationToken) =>
         {
-            await using var file = Open(path);
-            var buffer = new byte[128 * 1024];
-            int read;
-            while ((read = await file.ReadAsync(buffer, cancellationToken)) > 0)
-            {
-                await stream.WriteAsync(buffer.AsMemory(0, read), cancellationToken);
-                progress(read);
-            }
+            await using var file = Open(path, progress);
+            await file.CopyToAsync(stream, cancellationToken);
         },
         new FileInfo(path).Length);
 
@@ -62,11 +53,11 @@ internal sealed class UploadContent : HttpContent
         return _length is not null;
     }
 
-    private static FileStream Open(string path)
+    private static FileStream Open(string path, Action<long> progress)
     {
         try
         {
-            return File.OpenRead(path);
+            return new MeteredFile(path, progress);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -75,7 +66,7 @@ internal sealed class UploadContent : HttpContent
         }
     }
 
-    private static async Task WriteAsync(TarWriter writer, string root, PackedFile file, CancellationToken cancellationToken)
+    private static async Task WriteAsync(TarWriter writer, string root, PackedFile file, Action<long> progress, CancellationToken cancellationToken)
     {
         if (file.LinkTarget is not null)
         {
@@ -83,7 +74,7 @@ internal sealed class UploadContent : HttpContent
             return;
         }
 
-        await using var data = Open(Path.Combine(root, file.Path));
+        await using var data = Open(Path.Combine(root, file.Path), progress);
         var executable = (File.GetUnixFileMode(data.SafeFileHandle) & UnixFileMode.UserExecute) != 0;
         await writer.WriteEntryAsync(
             new PaxTarEntry(TarEntryType.RegularFile, file.Path)
@@ -95,5 +86,24 @@ internal sealed class UploadContent : HttpContent
                 ModificationTime = DateTimeOffset.UnixEpoch,
             },
             cancellationToken);
+    }
+
+    /// <summary>A file that says how much of it was read.</summary>
+    private sealed class MeteredFile(string path, Action<long> progress) : FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite)
+    {
+        public override async Task CopyToAsync(Stream destination, int bufferSize, CancellationToken cancellationToken)
+        {
+            var buffer = new byte[bufferSize];
+            int read;
+            while ((read = await ReadAsync(buffer, cancellationToken)) > 0)
+                await destination.WriteAsync(buffer.AsMemory(0, read), cancellationToken);
+        }
+
+        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            var read = await base.ReadAsync(buffer, cancellationToken);
+            progress(read);
+            return read;
+        }
     }
 }

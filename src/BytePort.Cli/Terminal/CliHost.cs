@@ -14,7 +14,9 @@ internal sealed class CliHost
 
     public required TextWriter Out { get; init; }
     public required TextWriter Error { get; init; }
-    public required TextReader In { get; init; }
+
+    /// <summary>Standard input, opened only by a command that reads it: opening it changes the terminal's modes.</summary>
+    public required Func<TextReader> In { get; init; }
 
     /// <summary>True: somebody can be asked, and may like colours and progress bars.</summary>
     public required bool IsTerminal { get; init; }

@@ -106,7 +106,7 @@ public sealed partial class DocumentationTests : IDisposable
     {
         Out = TextWriter.Null,
         Error = TextWriter.Null,
-        In = TextReader.Null,
+        In = () => TextReader.Null,
         IsTerminal = false,
         Variable = _ => null,
         Folder = _root,

@@ -35,7 +35,7 @@ internal sealed class Cli : IDisposable
         {
             Out = TextWriter.Synchronized(output),
             Error = TextWriter.Synchronized(error),
-            In = new StringReader(Input),
+            In = () => new StringReader(Input),
             IsTerminal = false,
             Variable = name => Variables.GetValueOrDefault(name),
             Folder = Folder,
