@@ -11,7 +11,9 @@ namespace BytePort.Bench.Machines;
 internal static class MachineBench
 {
     private const int MemoryMiB = 128;
-    private static readonly TimeSpan Settle = TimeSpan.FromSeconds(10);
+    private const int Together = 3;
+    private static readonly TimeSpan Burst = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Settle = TimeSpan.FromSeconds(15);
 
     /// <param name="agentPath">The guest's agent.</param>
     public static async Task<int> RunAsync(string agentPath, int rounds)
@@ -31,13 +33,13 @@ internal static class MachineBench
             await using var host = await MachineHost.OpenAsync(options, NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None);
             var driver = (await host.GetDriversAsync(CancellationToken.None))[0];
             using var plain = await PlainBoot.PrepareAsync(kernel, boot.InitramfsPath, MemoryMiB);
-            var bare = new MachineSpec { Name = "bench", MemoryMiB = MemoryMiB };
+            var bare = new MachineSpec { Name = "bench", MemoryMiB = MemoryMiB, BootBurst = Burst };
             var web = bare with { Layers = node.Layers };
             _ = await TimeAsync(host, bare);
-            List<TimeSpan> ours = [], distribution = [], direct = [], mains = [], answers = [];
+            List<Boot> ours = [], distribution = [], direct = [], mains = [], answers = [];
             for (var i = 0; i < rounds; i++)
             {
-                ours.Add((await TimeAsync(host, bare)).AgentReady);
+                ours.Add(await TimeAsync(host, bare));
                 distribution.Add(await plain.RunAsync(direct: false));
                 direct.Add(await plain.RunAsync(direct: true));
                 var (main, answer) = await TimeWebAsync(host, web, node);
@@ -46,20 +48,19 @@ internal static class MachineBench
             }
 
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{driver.Reason} Median of {rounds}, {MemoryMiB} MiB, kernel {kernel.Release}.\n"));
-            Console.WriteLine("| Machine | Median | Against a plain q35 |");
-            Console.WriteLine("|---|---|---|");
+            Console.WriteLine("| Machine | Time | Against q35 | Processor time | Against q35 |");
+            Console.WriteLine("|---|---|---|---|---|");
             var reference = Median(distribution);
-            Row("plain q35 of the distribution's bzImage to agent ready (by the same accelerator)", reference, reference);
-            Row("q35 of our uncompressed kernel and command line to agent ready", Median(direct), reference);
+            Row("plain q35, the distribution's bzImage, emulated, to agent ready", reference, reference);
+            Row("q35, our uncompressed kernel and command line, emulated, to agent ready", Median(direct), reference);
             Row("**our microVM to agent ready**, disk, tap and rules included", Median(ours), reference);
             Row("our microVM with the Node stack to main process", Median(mains), reference);
             Row("our microVM with the Node stack to first HTTP answer", Median(answers), reference);
-            Console.WriteLine();
-            Console.WriteLine("| Idle machine of 128 MiB | PSS of its hypervisor |");
-            Console.WriteLine("|---|---|");
             var (agentOnly, withNode) = (await WeighAsync(host, bare, null), await WeighAsync(host, web, NodeServer(node)));
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| agent only | {agentOnly:0} MB |"));
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| Node HTTP server | {withNode:0} MB |"));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"\n| Idle machine of {MemoryMiB} MiB, each of {Together} | PSS of its hypervisor | Processor |"));
+            Console.WriteLine("|---|---|---|");
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| agent only | {agentOnly.Megabytes:0} MB | {agentOnly.Percent:0.0} % |"));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| Node HTTP server | {withNode.Megabytes:0} MB | {withNode.Percent:0.0} % |"));
             return 0;
         }
         finally
@@ -74,21 +75,24 @@ internal static class MachineBench
         Environment = node.Environment,
     };
 
-    private static async Task<MachineTimings> TimeAsync(MachineHost host, MachineSpec spec)
+    private static async Task<Boot> TimeAsync(MachineHost host, MachineSpec spec)
     {
         var machine = await host.StartAsync(spec, null, CancellationToken.None);
+        var boot = new Boot(machine.Timings.AgentReady, Hypervisor.Of(machine).ProcessorTime);
         await machine.StopAsync(TimeSpan.Zero, CancellationToken.None);
-        return machine.Timings;
+        return boot;
     }
 
-    private static async Task<(TimeSpan Main, TimeSpan Answer)> TimeWebAsync(MachineHost host, MachineSpec spec, StackImage node)
+    private static async Task<(Boot Main, Boot Answer)> TimeWebAsync(MachineHost host, MachineSpec spec, StackImage node)
     {
         var clock = Stopwatch.StartNew();
         var machine = await host.StartAsync(spec, NodeServer(node), CancellationToken.None);
+        var hypervisor = Hypervisor.Of(machine);
+        var main = new Boot(machine.Timings.MainStarted, hypervisor.ProcessorTime);
         await AwaitAnswerAsync(machine);
-        var answer = clock.Elapsed;
+        var answer = new Boot(clock.Elapsed, hypervisor.ProcessorTime);
         await machine.StopAsync(TimeSpan.Zero, CancellationToken.None);
-        return (machine.Timings.MainStarted, answer);
+        return (main, answer);
     }
 
     private static async Task AwaitAnswerAsync(Machine machine)
@@ -111,33 +115,27 @@ internal static class MachineBench
         throw new InvalidOperationException($"The machine ended: {(await machine.Exited).Reason}");
     }
 
-    private static async Task<double> WeighAsync(MachineHost host, MachineSpec spec, ProcessSpec? main)
+    /// <summary>Several at once, as they are in use: pages of kernel and program that they share count once for all.</summary>
+    private static async Task<(double Megabytes, double Percent)> WeighAsync(MachineHost host, MachineSpec spec, ProcessSpec? main)
     {
-        var machine = await host.StartAsync(spec, main, CancellationToken.None);
+        var machines = await Task.WhenAll(Enumerable.Range(0, Together).Select(_ => host.StartAsync(spec, main, CancellationToken.None)));
         if (main is not null)
-            await AwaitAnswerAsync(machine);
+            await Task.WhenAll(machines.Select(AwaitAnswerAsync));
         await Task.Delay(Settle);
-        var process = Directory.EnumerateDirectories("/proc")
-            .First(path => int.TryParse(Path.GetFileName(path), out _) && ReadOrEmpty(path + "/cmdline").Contains($".{machine.Id},process=", StringComparison.Ordinal));
-        var pss = ReadOrEmpty(process + "/smaps_rollup").Split('\n').First(line => line.StartsWith("Pss:", StringComparison.Ordinal));
-        await machine.StopAsync(TimeSpan.Zero, CancellationToken.None);
-        return double.Parse(pss.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) * 1024 / 1_000_000;
+        var hypervisors = machines.Select(Hypervisor.Of).ToList();
+        var clock = Stopwatch.StartNew();
+        var before = hypervisors.Select(h => h.ProcessorTime.TotalSeconds).Sum();
+        await Task.Delay(Settle);
+        var percent = 100 * (hypervisors.Select(h => h.ProcessorTime.TotalSeconds).Sum() - before) / clock.Elapsed.TotalSeconds / Together;
+        var weight = hypervisors.Average(h => h.Megabytes);
+        await Task.WhenAll(machines.Select(machine => machine.StopAsync(TimeSpan.Zero, CancellationToken.None)));
+        return (weight, percent);
     }
 
-    private static string ReadOrEmpty(string path)
-    {
-        try
-        {
-            return File.ReadAllText(path);
-        }
-        catch (IOException)
-        {
-            return "";
-        }
-    }
+    private static Boot Median(List<Boot> boots) =>
+        new(boots.Select(b => b.Time).Order().ElementAt(boots.Count / 2), boots.Select(b => b.Processor).Order().ElementAt(boots.Count / 2));
 
-    private static TimeSpan Median(List<TimeSpan> times) => times.Order().ElementAt(times.Count / 2);
-
-    private static void Row(string name, TimeSpan time, TimeSpan reference) =>
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {name} | {time.TotalSeconds:0.00} s | {time / reference:0.00} × |"));
+    private static void Row(string name, Boot boot, Boot reference) => Console.WriteLine(string.Create(
+        CultureInfo.InvariantCulture,
+        $"| {name} | {boot.Time.TotalSeconds:0.00} s | {boot.Time / reference.Time:0.00} × | {boot.Processor.TotalSeconds:0.00} s | {boot.Processor / reference.Processor:0.00} × |"));
 }

@@ -28,7 +28,7 @@ internal sealed class PlainBoot : IDisposable
     }
 
     /// <param name="direct">True to boot our uncompressed kernel by our command line.</param>
-    public async Task<TimeSpan> RunAsync(bool direct)
+    public async Task<Boot> RunAsync(bool direct)
     {
         var socket = Path.Combine(_folder, "agent.sock");
         File.Delete(socket);
@@ -46,7 +46,7 @@ internal sealed class PlainBoot : IDisposable
         try
         {
             await using var agent = await ConnectAsync(socket, qemu);
-            return clock.Elapsed;
+            return new Boot(clock.Elapsed, new Hypervisor(qemu.Id).ProcessorTime);
         }
         finally
         {
