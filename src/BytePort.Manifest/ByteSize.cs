@@ -5,7 +5,7 @@ namespace BytePort.Manifest;
 /// <summary>Amounts of bytes as people write them: <c>512Mi</c>, <c>1Gi</c>, <c>10GB</c>; Ki, Mi, Gi, Ti are powers of 1024, K, M, G, T of 1000.</summary>
 public static class ByteSize
 {
-    private static readonly (string Unit, long Bytes)[] _units =
+    private static readonly (string Unit, long Bytes)[] Units =
     [
         ("Ti", 1L << 40), ("Gi", 1L << 30), ("Mi", 1L << 20), ("Ki", 1L << 10),
         ("T", 1_000_000_000_000), ("G", 1_000_000_000), ("M", 1_000_000), ("K", 1000), ("", 1),
@@ -25,7 +25,7 @@ public static class ByteSize
         var unit = text.AsSpan(digits);
         if (unit.EndsWith("B"))
             unit = unit[..^1];
-        foreach (var (name, factor) in _units)
+        foreach (var (name, factor) in Units)
         {
             if (!unit.SequenceEqual(name))
                 continue;
@@ -42,7 +42,7 @@ public static class ByteSize
     /// <summary>The shortest text with a unit of 1024s that <see cref="TryParse"/> reads as the same amount.</summary>
     public static string Format(long bytes)
     {
-        foreach (var (unit, factor) in _units)
+        foreach (var (unit, factor) in Units)
         {
             if (unit.EndsWith('i') && bytes >= factor && bytes % factor == 0)
                 return string.Create(CultureInfo.InvariantCulture, $"{bytes / factor}{unit}");

@@ -5,7 +5,7 @@ namespace BytePort.Manifest;
 /// <summary>Times as people write them: <c>30s</c>, <c>5m</c>, <c>1h30m</c>, <c>500ms</c>, <c>2d</c>.</summary>
 public static class Duration
 {
-    private static readonly (string Unit, long Milliseconds)[] _units =
+    private static readonly (string Unit, long Milliseconds)[] Units =
         [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
     /// <summary>Reads whole numbers with units, largest unit first, each unit once.</summary>
@@ -26,11 +26,11 @@ public static class Duration
             rest = rest[digits..];
             var letters = rest.IndexOfAnyInRange('0', '9');
             var unit = letters < 0 ? rest : rest[..letters];
-            while (next < _units.Length && !unit.SequenceEqual(_units[next].Unit))
+            while (next < Units.Length && !unit.SequenceEqual(Units[next].Unit))
                 next++;
-            if (next == _units.Length)
+            if (next == Units.Length)
                 return false;
-            total += count * _units[next++].Milliseconds;
+            total += count * Units[next++].Milliseconds;
             rest = rest[unit.Length..];
         }
 
@@ -47,7 +47,7 @@ public static class Duration
         if (rest == 0)
             return "0s";
         var text = "";
-        foreach (var (unit, milliseconds) in _units)
+        foreach (var (unit, milliseconds) in Units)
         {
             if (rest >= milliseconds)
                 text += string.Create(CultureInfo.InvariantCulture, $"{rest / milliseconds}{unit}");

@@ -5,7 +5,7 @@ namespace BytePort.Manifest;
 /// <summary>The manifest's description as JSON Schema (draft 2020-12), for editors.</summary>
 public static class ManifestSchema
 {
-    private static readonly System.Text.Json.JsonSerializerOptions _options = new()
+    private static readonly System.Text.Json.JsonSerializerOptions Options = new()
     {
         WriteIndented = true,
         NewLine = "\n",
@@ -19,6 +19,6 @@ public static class ManifestSchema
         schema.Insert(0, "$schema", "https://json-schema.org/draft/2020-12/schema");
         schema.Insert(1, "title", "byteport.yaml");
         schema.Insert(2, "description", "What a BytePort project is made of. Everything is optional: detection fills the gaps.");
-        return schema.ToJsonString(_options) + "\n";
+        return schema.ToJsonString(Options) + "\n";
     }
 }

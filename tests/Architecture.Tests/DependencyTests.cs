@@ -7,7 +7,7 @@ namespace Architecture.Tests;
 public sealed class DependencyTests
 {
     /// <summary>What each project of src may use of ours. A new project is added here on purpose or not at all.</summary>
-    private static readonly Dictionary<string, string[]> _allowed = new()
+    private static readonly Dictionary<string, string[]> Allowed = new()
     {
         ["BytePort.Builds"] = ["BytePort.Manifest", "NanoVms"],
         ["BytePort.Cli"] = ["BytePort.Manifest"],
@@ -24,7 +24,7 @@ public sealed class DependencyTests
     [MemberData(nameof(SourceProjects))]
     public void ProjectReferences_SourceProject_RunDown(string name)
     {
-        Assert.True(_allowed.TryGetValue(name, out var allowed), $"{name} has no place in the architecture: say what it may use, here and in docs/architecture.md.");
+        Assert.True(Allowed.TryGetValue(name, out var allowed), $"{name} has no place in the architecture: say what it may use, here and in docs/architecture.md.");
         Assert.Empty(Find(name).References.Except(allowed));
     }
 
@@ -34,7 +34,7 @@ public sealed class DependencyTests
     {
         var ours = Repository.Projects.ToDictionary(project => project.AssemblyName, project => project.Name);
         var used = ReadReferences(Find(name).FindAssembly()).Where(ours.ContainsKey).Select(assembly => ours[assembly]);
-        Assert.Empty(used.Except(_allowed[name]));
+        Assert.Empty(used.Except(Allowed[name]));
     }
 
     [Fact]

@@ -9,7 +9,7 @@ public sealed partial class LayoutTests
 {
     private const int MaxLines = 400;
 
-    private static readonly string[] _catchAllNames =
+    private static readonly string[] CatchAllNames =
     [
         "Base", "Common", "Controllers", "Core", "Extensions", "Helper", "Helpers", "Interfaces", "Managers", "Misc", "Models", "Shared",
         "Util", "Utilities", "Utils",
@@ -21,7 +21,7 @@ public sealed partial class LayoutTests
         var folders = Repository.SourceFiles("src").Concat(Repository.SourceFiles("tests"))
             .SelectMany(path => Repository.Relative(path).Split('/').SkipLast(1))
             .Distinct(StringComparer.Ordinal);
-        Assert.Empty(folders.Intersect(_catchAllNames, StringComparer.OrdinalIgnoreCase));
+        Assert.Empty(folders.Intersect(CatchAllNames, StringComparer.OrdinalIgnoreCase));
     }
 
     [Fact]

@@ -4,7 +4,7 @@ namespace BytePort.Manifest.Tests;
 /// <remarks>With BYTEPORT_UPDATE_EXPECTED=1 the expected files are written instead; look at the difference before you keep it.</remarks>
 public sealed class CaseTests
 {
-    private static readonly string _folder = Path.Combine(Repository.Root, "tests", "BytePort.Manifest.Tests", "Cases");
+    private static readonly string Folder = Path.Combine(Repository.Root, "tests", "BytePort.Manifest.Tests", "Cases");
 
     public static TheoryData<string> Valid => List("Valid");
 
@@ -48,12 +48,12 @@ public sealed class CaseTests
     }
 
     private static TheoryData<string> List(string kind) =>
-        [.. Directory.EnumerateFiles(Path.Combine(_folder, kind)).Where(path => !path.EndsWith(".expected", StringComparison.Ordinal))
+        [.. Directory.EnumerateFiles(Path.Combine(Folder, kind)).Where(path => !path.EndsWith(".expected", StringComparison.Ordinal))
             .Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
 
     private static async Task<(string Text, string Path)> ReadCaseAsync(string kind, string name)
     {
-        var path = Path.Combine(_folder, kind, name);
+        var path = Path.Combine(Folder, kind, name);
         return (await File.ReadAllTextAsync(path, TestContext.Current.CancellationToken), path);
     }
 

@@ -5,7 +5,7 @@ namespace BytePort.Manifest.Tests;
 
 public sealed class ManifestReaderTests
 {
-    private static readonly string[] _pieces =
+    private static readonly string[] Pieces =
     [
         "services", ":", "\n", "  ", "api", "{", "}", "[", "]", "&a", "*a", "- ", "\"", "'", "|", "#", "---", "!!x", "name", "\t",
         "env", "routes", "/api", "0", "~", "? ", ",", "...", "%YAML 1.2", "\u0000", "\ud83d", "<<",
@@ -14,7 +14,7 @@ public sealed class ManifestReaderTests
     [Fact]
     public void Read_AnyText_NeverThrows()
     {
-        var texts = Gen.Elements(_pieces).ListOf().Select(string.Concat).ToArbitrary();
+        var texts = Gen.Elements(Pieces).ListOf().Select(string.Concat).ToArbitrary();
         Prop.ForAll(texts, text =>
         {
             var result = ManifestReader.Read(text);

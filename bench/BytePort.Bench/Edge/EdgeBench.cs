@@ -18,7 +18,7 @@ internal static class EdgeBench
     private const int MaxWarmUpSeconds = 12;
     private const int SettledSeconds = 3;
 
-    private static readonly (string Title, string Host, string Path)[] _loads =
+    private static readonly (string Title, string Host, string Path)[] Loads =
     [
         ("static 1 KiB", StaticHost, "/small.html"),
         ("static 100 KiB", StaticHost, "/large.html"),
@@ -70,7 +70,7 @@ internal static class EdgeBench
             "BytePort", edgePort, ServerCore, none, Environment.ProcessPath!, EdgeProcess.Verb, Text(edgePort), Path.Combine(folder, "www"), Text(app));
         Contestant[] contestants = [nginx, caddy, edge];
         var results = new Dictionary<(string Load, string Name), List<Sample>>();
-        foreach (var (title, host, path) in _loads)
+        foreach (var (title, host, path) in Loads)
         {
             foreach (var contestant in contestants)
             {
@@ -81,7 +81,7 @@ internal static class EdgeBench
 
         for (var round = 0; round < rounds; round++)
         {
-            foreach (var (title, host, path) in _loads)
+            foreach (var (title, host, path) in Loads)
             {
                 foreach (var contestant in contestants)
                 {
@@ -120,7 +120,7 @@ internal static class EdgeBench
     {
         Console.WriteLine($"| Edge, one core, median of {rounds} rounds | nginx | Caddy | BytePort | × nginx | × Caddy |");
         Console.WriteLine("|---|---:|---:|---:|---:|---:|");
-        foreach (var (title, _, _) in _loads)
+        foreach (var (title, _, _) in Loads)
         {
             var (nginx, caddy, edge) = (Median(title, "nginx"), Median(title, "Caddy"), Median(title, "BytePort"));
             Row($"{title}, requests/s", "N0", nginx.PerSecond, caddy.PerSecond, edge.PerSecond, edge.PerSecond / nginx.PerSecond, edge.PerSecond / caddy.PerSecond);

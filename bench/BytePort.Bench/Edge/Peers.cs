@@ -3,7 +3,7 @@ namespace BytePort.Bench.Edge;
 /// <summary>The peers' configuration: what a careful administrator would write, with nothing logged, as with us.</summary>
 internal static class Peers
 {
-    private static readonly string[] _nginxFolders = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+    private static readonly string[] NginxFolderKinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
 
     public static string Nginx(string folder, int port, int upstream) => $$"""
         worker_processes 1; daemon off; pid {{folder}}/nginx.pid; error_log /dev/null;
@@ -52,5 +52,5 @@ internal static class Peers
         }
         """;
 
-    private static string NginxFolders(string folder) => string.Join(' ', _nginxFolders.Select(kind => $"{kind}_temp_path {folder}/{kind};"));
+    private static string NginxFolders(string folder) => string.Join(' ', NginxFolderKinds.Select(kind => $"{kind}_temp_path {folder}/{kind};"));
 }

@@ -14,7 +14,8 @@ internal static partial class Wrk
     public static async Task<(long Requests, double PerSecond)> RunAsync(int core, int seconds, string host, string url)
     {
         var start = new ProcessStartInfo(
-            "taskset", ["-c", Text(core), "wrk", "-t1", $"-c{Text(Connections)}", $"-d{Text(seconds)}", "-H", $"Host: {host}", url]) { RedirectStandardOutput = true };
+            "taskset", ["-c", Text(core), "wrk", "-t1", $"-c{Text(Connections)}", $"-d{Text(seconds)}", "-H", $"Host: {host}", url])
+        { RedirectStandardOutput = true };
         using var process = Process.Start(start)!;
         var output = await process.StandardOutput.ReadToEndAsync();
         await process.WaitForExitAsync();

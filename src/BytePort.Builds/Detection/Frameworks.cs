@@ -11,7 +11,7 @@ internal sealed record Framework(string Package, string Name, string Output, boo
 internal static class Frameworks
 {
     // The first that matches wins: a meta framework comes before the bundler it is built on.
-    private static readonly Framework[] _static =
+    private static readonly Framework[] StaticFrameworks =
     [
         new("@docusaurus/core", "Docusaurus", "build"),
         new("vitepress", "VitePress", ".vitepress/dist"),
@@ -26,7 +26,7 @@ internal static class Frameworks
     ];
 
     // With one of these, Vite's build is an application that routes in the browser more often than not.
-    private static readonly string[] _browserRouters =
+    private static readonly string[] BrowserRouters =
         ["react", "vue", "svelte", "solid-js", "preact", "@angular/core"];
 
     /// <summary>The framework whose build gives static files, or null.</summary>
@@ -42,8 +42,8 @@ internal static class Frameworks
             return AngularOutput(angular) is { } output ? new Framework("@angular/core", "Angular", output, Spa: true) : null;
         if (package.DependsOn("@astrojs/node"))
             return null;
-        var framework = _static.FirstOrDefault(framework => package.DependsOn(framework.Package));
-        return framework is { Package: "vite" } && _browserRouters.Any(package.DependsOn) ? framework with { Spa = true } : framework;
+        var framework = StaticFrameworks.FirstOrDefault(framework => package.DependsOn(framework.Package));
+        return framework is { Package: "vite" } && BrowserRouters.Any(package.DependsOn) ? framework with { Spa = true } : framework;
     }
 
     /// <summary>The command that starts what a server framework built, or null.</summary>

@@ -7,7 +7,7 @@ namespace BytePort.Builds.Detection;
 /// <summary>Services with a package.json.</summary>
 internal static partial class NodeDetection
 {
-    private static readonly string[] _entries = ["server.js", "server.mjs", "index.js", "index.mjs", "app.js", "main.js", "src/server.js", "src/index.js"];
+    private static readonly string[] Entries = ["server.js", "server.mjs", "index.js", "index.mjs", "app.js", "main.js", "src/server.js", "src/index.js"];
 
     /// <summary>Null when the folder has no package.json or it names nothing to build or start.</summary>
     /// <exception cref="DetectionException">package.json is malformed.</exception>
@@ -82,7 +82,7 @@ internal static partial class NodeDetection
         if (Frameworks.Server(package) is { } server)
             return (server.Start, $"Starts with '{server.Start}' because it is a {server.Name} project.");
         var main = package.Main is { } named && PlainPath().IsMatch(named) && folder.Has(named) ? named : null;
-        var entry = folder.FirstOf("server.js", "server.mjs") ?? main ?? folder.FirstOf(_entries);
+        var entry = folder.FirstOf("server.js", "server.mjs") ?? main ?? folder.FirstOf(Entries);
         return entry is null ? null : ($"node {entry}", $"Starts with 'node {entry}' because there is no start script and that file is there.");
     }
 

@@ -8,7 +8,7 @@ internal static class NodeVersion
     public const string Default = "22";
 
     // Newest of the default's major: what a range that allows the default at all will contain.
-    private static readonly SemanticVersion _newestDefault = new(22, 9999, 0);
+    private static readonly SemanticVersion NewestDefault = new(22, 9999, 0);
 
     public static (string Stack, string Note) Choose(ServiceFolder folder, PackageJson package)
     {
@@ -19,7 +19,7 @@ internal static class NodeVersion
             if (!VersionRange.TryParse(wanted, out var range))
                 continue;
             // A range that is open upwards means "at least": the default is the tested choice within it.
-            return range.Contains(_newestDefault)
+            return range.Contains(NewestDefault)
                 ? ($"node@{Default}", $"Node {Default} because {place} says \"{wanted}\".")
                 : ($"node@{wanted}", $"Node \"{wanted}\" because {place} says so.");
         }

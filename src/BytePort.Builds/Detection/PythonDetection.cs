@@ -8,14 +8,14 @@ internal static partial class PythonDetection
 {
     public const string Stack = "python@3";
 
-    private static readonly string[] _markers = ["requirements.txt", "pyproject.toml", "Pipfile", "setup.py", "manage.py", "wsgi.py", "asgi.py", "app.py", "main.py", "server.py"];
+    private static readonly string[] Markers = ["requirements.txt", "pyproject.toml", "Pipfile", "setup.py", "manage.py", "wsgi.py", "asgi.py", "app.py", "main.py", "server.py"];
 
-    private static readonly string[] _entries = ["app.py", "main.py", "server.py", "wsgi.py", "asgi.py"];
+    private static readonly string[] Entries = ["app.py", "main.py", "server.py", "wsgi.py", "asgi.py"];
 
     /// <summary>Null when none of the files that mark a Python project is there.</summary>
     public static Detected? Detect(ServiceFolder folder, bool isStartGiven)
     {
-        if (folder.FirstOf(_markers) is not { } marker)
+        if (folder.FirstOf(Markers) is not { } marker)
             return null;
         var notes = new List<string> { $"Python 3 because there is a {marker}." };
         var install = Install(folder, notes);
@@ -66,7 +66,7 @@ internal static partial class PythonDetection
                 : ("python3 manage.py runserver 0.0.0.0:$PORT", "it is a Django project; add gunicorn to the requirements for more than trying it out");
         }
 
-        if (folder.FirstOf(_entries) is not { } entry)
+        if (folder.FirstOf(Entries) is not { } entry)
             return null;
         var module = Path.GetFileNameWithoutExtension(entry);
         var variable = Application().Match(folder.Read(entry) ?? "");

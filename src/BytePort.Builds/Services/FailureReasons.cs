@@ -7,9 +7,9 @@ namespace BytePort.Builds.Services;
 /// <summary>Finds out why a command in a build's machine failed, and says what to do.</summary>
 internal static class FailureReasons
 {
-    private static readonly string[] _memorySigns = ["heap out of memory", "Cannot allocate memory", "ENOMEM", "MemoryError", "Out of memory"];
+    private static readonly string[] MemorySigns = ["heap out of memory", "Cannot allocate memory", "ENOMEM", "MemoryError", "Out of memory"];
 
-    private static readonly string[] _diskSigns = ["No space left on device", "ENOSPC"];
+    private static readonly string[] DiskSigns = ["No space left on device", "ENOSPC"];
 
     public static async Task<BuildException> ExplainAsync(
         Machine machine, BuildLimits limits, string command, ProcessExit exit, CommandOutput output, CancellationToken cancellationToken)
@@ -19,14 +19,14 @@ internal static class FailureReasons
             return new BuildException(BuildErrors.MachineFailed, $"The build's machine ended while '{command}' ran: {exit.Reason}");
 
         // The kernel's own count is certain; the words are for programs that give up before the kernel has to act.
-        if (await CountOutOfMemoryKillsAsync(machine, cancellationToken) > 0 || Has(_memorySigns))
+        if (await CountOutOfMemoryKillsAsync(machine, cancellationToken) > 0 || Has(MemorySigns))
             return new BuildException(
                 BuildErrors.OutOfMemory,
                 $"'{command}' ran out of memory: a build has {limits.MemoryMiB} MiB. Make the build smaller, for example with fewer workers or without source maps.\n{tail}")
             {
                 ExitCode = exit.ExitCode,
             };
-        if (Has(_diskSigns) || await IsDiskFullAsync(machine, cancellationToken))
+        if (Has(DiskSigns) || await IsDiskFullAsync(machine, cancellationToken))
             return new BuildException(
                 BuildErrors.DiskFull,
                 $"'{command}' filled the disk: a build may write {limits.DiskBytes / 1024 / 1024 / 1024.0:0.#} GiB. Make it write less.\n{tail}")

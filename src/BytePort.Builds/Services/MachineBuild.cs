@@ -21,7 +21,7 @@ internal sealed class MachineBuild(
     private const string OutputDrive = "out";
 
     // Left behind by tools for their next run in the same folder, which there is none of.
-    private static readonly string[] _excluded = ["./node_modules/.cache", "./.npm", "./.git", "./.cache/pip"];
+    private static readonly string[] Excluded = ["./node_modules/.cache", "./.npm", "./.git", "./.cache/pip"];
 
     /// <param name="outputImage">A file that is made: the drive with the tar.</param>
     /// <exception cref="BuildException">A command failed or a limit was passed.</exception>
@@ -120,7 +120,7 @@ internal sealed class MachineBuild(
         var failed = new CommandOutput(BuildLog.None);
         // The drive's own cache must reach the image before the machine goes.
         var written = await machine.RunAsync(
-            Root(["/bin/sh", "-c", "tar \"$@\" && sync", "sh", "--create", $"--file=/dev/nanovms/{OutputDrive}", "--format=gnu", "--numeric-owner", "--record-size=1048576", .. _excluded.Select(path => $"--exclude={path}"), $"--directory={folder}", "."]),
+            Root(["/bin/sh", "-c", "tar \"$@\" && sync", "sh", "--create", $"--file=/dev/nanovms/{OutputDrive}", "--format=gnu", "--numeric-owner", "--record-size=1048576", .. Excluded.Select(path => $"--exclude={path}"), $"--directory={folder}", "."]),
             failed.Append,
             cancellationToken);
         failed.Complete();

@@ -3,14 +3,14 @@ namespace BytePort.Builds.Sources;
 /// <summary>The check sum of zip (ISO 3309), which the framework's zip reader does not compare.</summary>
 internal static class Crc32
 {
-    private static readonly uint[] _table = MakeTable();
+    private static readonly uint[] Table = MakeTable();
 
     /// <summary>Goes on from <paramref name="crc"/>, which starts as 0.</summary>
     public static uint Append(uint crc, ReadOnlySpan<byte> data)
     {
         crc = ~crc;
         foreach (var value in data)
-            crc = _table[(byte)(crc ^ value)] ^ (crc >> 8);
+            crc = Table[(byte)(crc ^ value)] ^ (crc >> 8);
         return ~crc;
     }
 

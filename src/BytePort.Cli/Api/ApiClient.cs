@@ -2,9 +2,9 @@ using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
+using System.Net.ServerSentEvents;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
-using System.Net.ServerSentEvents;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 
@@ -15,7 +15,7 @@ internal sealed class ApiClient : IDisposable
 {
     private const int MaxAnswerBytes = 16 * 1024 * 1024;
 
-    private static readonly TimeSpan _answerTime = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan AnswerTime = TimeSpan.FromSeconds(60);
 
     private readonly HttpClient _http;
     private readonly Uri _server;
@@ -109,7 +109,7 @@ internal sealed class ApiClient : IDisposable
     private static CancellationTokenSource Limit(CancellationToken cancellationToken)
     {
         var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        limit.CancelAfter(_answerTime);
+        limit.CancelAfter(AnswerTime);
         return limit;
     }
 
@@ -156,7 +156,7 @@ internal sealed class ApiClient : IDisposable
         }
         catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new ApiException($"{_name} did not answer {request.Method} {request.RequestUri!.AbsolutePath} within {_answerTime.TotalSeconds:0} s.", null, inner: exception);
+            throw new ApiException($"{_name} did not answer {request.Method} {request.RequestUri!.AbsolutePath} within {AnswerTime.TotalSeconds:0} s.", null, inner: exception);
         }
 
         if (response.IsSuccessStatusCode)

@@ -10,8 +10,8 @@ namespace BytePort.Cli.Deployments;
 /// <summary><c>rollback</c> and <c>activate</c>: an earlier deployment serves again, without a build.</summary>
 internal static class ActivateCommands
 {
-    private static readonly TimeSpan _pause = TimeSpan.FromMilliseconds(200);
-    private static readonly TimeSpan _patience = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
 
     public static Command CreateRollback(CliHost host)
     {
@@ -51,9 +51,9 @@ internal static class ActivateCommands
         var path = ApiClient.PathOf(chosen.Project, chosen.Number);
         while (!chosen.Serving && chosen.Activation is not { Status: "failed" })
         {
-            if (host.Time.GetElapsedTime(started) > _patience)
-                throw new CliException(ExitCode.Failed, string.Create(CultureInfo.InvariantCulture, $"Deployment {chosen.Number} of {chosen.Project} does not serve after {_patience.TotalMinutes:0} minutes; see byteport status {chosen.Project}"));
-            await Task.Delay(_pause, host.Time, cancellationToken);
+            if (host.Time.GetElapsedTime(started) > Patience)
+                throw new CliException(ExitCode.Failed, string.Create(CultureInfo.InvariantCulture, $"Deployment {chosen.Number} of {chosen.Project} does not serve after {Patience.TotalMinutes:0} minutes; see byteport status {chosen.Project}"));
+            await Task.Delay(Pause, host.Time, cancellationToken);
             chosen = await client.GetAsync(path, ApiJson.Default.Deployment, cancellationToken);
         }
 

@@ -25,7 +25,7 @@ internal static class DeployCommand
         var project = new Option<string?>("--project", "-p") { HelpName = "NAME", Description = "The project, made if there is none; by default the name in byteport.yaml, or the folder's or repository's." };
         var reference = new Option<string?>("--ref") { HelpName = "REF", Description = "Branch, tag or commit of a Git URL." };
         var noWait = new Option<bool>("--no-wait") { Description = "Do not wait for the end." };
-        var quiet = new Option<bool>("--quiet", "-q") { Description = "Only the result and errors, no log." };
+        var quiet = new Option<bool>("--quiet", "-q") { Description = "Only the result, and the last lines of the log when it fails." };
         var command = new Command("deploy", "Deploy a folder, an archive or a Git repository, and wait until it is live.") { source, project, reference, noWait, quiet };
         command.Runs(host, async (arguments, cancellationToken) =>
         {
@@ -49,13 +49,13 @@ internal static class DeployCommand
 
     private static async Task<ExitCode> WaitAsync(CliHost host, ApiClient client, CommandArguments arguments, Deployment deployment, bool quiet)
     {
-        var view = new DeploymentView(host);
+        var view = new DeploymentView(host, quiet);
         using var watch = host.Interrupts.First.Register(() => _ = CancelAsync(host, client, deployment));
         Deployment end;
         try
         {
             end = await new DeploymentFollower(client, host.Time).FollowAsync(
-                deployment, line => Show(quiet, () => view.Show(line)), changed => Show(quiet, () => view.Show(changed)), host.Interrupts.Second);
+                deployment, view.Show, view.Show, host.Interrupts.Second);
         }
         catch (OperationCanceledException)
         {
@@ -67,15 +67,8 @@ internal static class DeployCommand
         var exit = host.Interrupts.First.IsCancellationRequested ? ExitCode.Interrupted
             : end.Status == "live" ? ExitCode.Ok
             : ExitCode.Failed;
-        if (!arguments.Json)
-            view.ShowEnd(end);
+        view.ShowEnd(end, arguments.Json);
         return Report(host, arguments, end, exit);
-    }
-
-    private static void Show(bool quiet, Action show)
-    {
-        if (!quiet)
-            show();
     }
 
     private static async Task CancelAsync(CliHost host, ApiClient client, Deployment deployment)

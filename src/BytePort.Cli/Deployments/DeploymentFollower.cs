@@ -7,11 +7,11 @@ namespace BytePort.Cli.Deployments;
 /// <summary>Follows a deployment to its end: its log and its status, over lost connections and restarts of the server.</summary>
 internal sealed class DeploymentFollower(ApiClient client, TimeProvider time)
 {
-    private static readonly TimeSpan _silence = TimeSpan.FromSeconds(60);
-    private static readonly TimeSpan _longestPause = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan Silence = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(3);
 
     /// <summary>How long the server may be away.</summary>
-    private static readonly TimeSpan _patience = TimeSpan.FromMinutes(3);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
 
     /// <param name="deployment">What is known of it.</param>
     /// <param name="onLine">Takes each line of the log once.</param>
@@ -30,7 +30,7 @@ internal sealed class DeploymentFollower(ApiClient client, TimeProvider time)
         {
             try
             {
-                await foreach (var item in client.ReadEventsAsync($"{path}/logs", last, _silence, cancellationToken))
+                await foreach (var item in client.ReadEventsAsync($"{path}/logs", last, Silence, cancellationToken))
                 {
                     lastContact = time.GetTimestamp();
                     pause = TimeSpan.Zero;
@@ -50,7 +50,7 @@ internal sealed class DeploymentFollower(ApiClient client, TimeProvider time)
                     return now;
                 lastContact = time.GetTimestamp();
             }
-            catch (ApiException exception) when (exception.IsTransient && time.GetElapsedTime(lastContact) < _patience)
+            catch (ApiException exception) when (exception.IsTransient && time.GetElapsedTime(lastContact) < Patience)
             {
                 // The server restarts or the line broke: the stream goes on behind the last event.
             }
@@ -59,7 +59,7 @@ internal sealed class DeploymentFollower(ApiClient client, TimeProvider time)
                 throw new ApiException("The server sent an event that is not BytePort's.", System.Net.HttpStatusCode.OK, inner: exception);
             }
 
-            pause = Min(_longestPause, pause == TimeSpan.Zero ? TimeSpan.FromMilliseconds(200) : pause * 2);
+            pause = Min(LongestPause, pause == TimeSpan.Zero ? TimeSpan.FromMilliseconds(200) : pause * 2);
             await Task.Delay(pause, time, cancellationToken);
         }
     }

@@ -5,15 +5,26 @@ using BytePort.Cli.Terminal;
 
 namespace BytePort.Cli.Deployments;
 
-/// <summary>Shows a deployment while it runs, on standard error.</summary>
-internal sealed class DeploymentView(CliHost host)
+/// <summary>Shows a deployment while it runs, on standard error; a quiet one shows only the last lines, and only when it fails.</summary>
+internal sealed class DeploymentView(CliHost host, bool quiet)
 {
+    private const int LastLines = 20;
+
+    private readonly Queue<LogLine> _last = new();
     private readonly Dictionary<string, string> _steps = [];
     private int? _position;
     private string? _step;
 
     public void Show(LogLine line)
     {
+        if (quiet)
+        {
+            _last.Enqueue(line);
+            if (_last.Count > LastLines)
+                _last.Dequeue();
+            return;
+        }
+
         if (line.Step is { } step && step != _step)
         {
             _step = step;
@@ -25,6 +36,8 @@ internal sealed class DeploymentView(CliHost host)
 
     public void Show(Deployment deployment)
     {
+        if (quiet)
+            return;
         if (deployment.Status == "queued" && deployment.QueuePosition is { } position && position != _position)
             host.Note(string.Create(CultureInfo.InvariantCulture, $"Queued at position {position}"));
         _position = deployment.QueuePosition;
@@ -36,17 +49,22 @@ internal sealed class DeploymentView(CliHost host)
         }
     }
 
-    /// <summary>The last word: the URL on standard output when it serves, else the reason and what to do.</summary>
-    public void ShowEnd(Deployment deployment)
+    /// <summary>The last word: the URL on standard output when it is live (and that is not printed as JSON), else the reason and what to do.</summary>
+    public void ShowEnd(Deployment deployment, bool json)
     {
         var took = Took(deployment.CreatedAt, deployment.FinishedAt);
         if (deployment.Status == "live")
         {
-            host.Note(string.Create(CultureInfo.InvariantCulture, $"Deployment {deployment.Number} of {deployment.Project} is live{took}"));
+            if (json)
+                return;
+            if (!quiet)
+                host.Note(string.Create(CultureInfo.InvariantCulture, $"Deployment {deployment.Number} of {deployment.Project} is live{took}"));
             host.Result(deployment.Url ?? "");
             return;
         }
 
+        foreach (var line in _last)
+            host.Note(LogText.Format(line, host.Colors));
         var code = deployment.Code is null ? "" : $" ({deployment.Code})";
         var reason = deployment.Reason is null ? "" : $": {deployment.Reason.TrimEnd('.')}{code}";
         host.Note(string.Create(CultureInfo.InvariantCulture, $"Deployment {deployment.Number} of {deployment.Project} is {deployment.Status}{took}{reason}."));

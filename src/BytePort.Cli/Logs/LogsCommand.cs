@@ -12,8 +12,8 @@ namespace BytePort.Cli.Logs;
 /// <summary><c>logs</c>: what a project's processes write, or with --build what a deployment did.</summary>
 internal static class LogsCommand
 {
-    private static readonly TimeSpan _silence = TimeSpan.FromMinutes(2);
-    private static readonly TimeSpan _pause = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan Silence = TimeSpan.FromMinutes(2);
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
 
     public static Command Create(CliHost host)
     {
@@ -82,7 +82,7 @@ internal static class LogsCommand
         {
             try
             {
-                await foreach (var item in client.ReadEventsAsync(path, last, _silence, cancellationToken))
+                await foreach (var item in client.ReadEventsAsync(path, last, Silence, cancellationToken))
                 {
                     if (item.EventType != "log" || JsonSerializer.Deserialize(item.Data, ApiJson.Default.LogLine) is not { } line)
                         continue;
@@ -100,7 +100,7 @@ internal static class LogsCommand
                 told = true;
             }
 
-            await Task.Delay(_pause, host.Time, cancellationToken);
+            await Task.Delay(Pause, host.Time, cancellationToken);
         }
     }
 }

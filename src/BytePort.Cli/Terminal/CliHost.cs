@@ -10,7 +10,7 @@ namespace BytePort.Cli.Terminal;
 internal sealed class CliHost
 {
     // Quotes and letters stay readable; nothing is ever put into HTML.
-    private static readonly JsonWriterOptions _jsonOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonWriterOptions JsonOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     public required TextWriter Out { get; init; }
     public required TextWriter Error { get; init; }
@@ -42,7 +42,7 @@ internal sealed class CliHost
     public void Json<T>(T value, JsonTypeInfo<T> type)
     {
         using var text = new MemoryStream();
-        using (var writer = new Utf8JsonWriter(text, _jsonOptions))
+        using (var writer = new Utf8JsonWriter(text, JsonOptions))
             JsonSerializer.Serialize(writer, value, type);
         Out.WriteLine(Encoding.UTF8.GetString(text.GetBuffer(), 0, (int)text.Length));
     }

@@ -8,7 +8,7 @@ internal static class PlainText
 {
     private const char Escape = '\u001b';
 
-    private static readonly SearchValues<char> _colorParameters = SearchValues.Create("0123456789;:");
+    private static readonly SearchValues<char> ColorParameters = SearchValues.Create("0123456789;:");
 
     /// <summary>Drops control characters and escape sequences; keeps tabs, and colours when they are wanted.</summary>
     public static string Clean(string text, bool keepColors = false)
@@ -21,7 +21,7 @@ internal static class PlainText
             if (text[i] == Escape)
             {
                 var end = FindEnd(text, i);
-                if (keepColors && end < text.Length && end > i + 1 && text[i + 1] == '[' && text[end] == 'm' && text.AsSpan(i + 2, end - i - 2).IndexOfAnyExcept(_colorParameters) < 0)
+                if (keepColors && end < text.Length && end > i + 1 && text[i + 1] == '[' && text[end] == 'm' && text.AsSpan(i + 2, end - i - 2).IndexOfAnyExcept(ColorParameters) < 0)
                     clean.Append(text, i, end - i + 1);
                 i = end;
             }

@@ -15,14 +15,14 @@ internal sealed class ForwardingTransformer(IReadOnlyList<IPNetwork> trusted) : 
     private const string Host = "X-Forwarded-Host";
 
     /// <summary>Statements about the visitor that only a proxy in front may make; a stranger's are dropped.</summary>
-    private static readonly string[] _claims = [For, Proto, Host, "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Server", "X-Real-IP", "Forwarded"];
+    private static readonly string[] Claims = [For, Proto, Host, "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Server", "X-Real-IP", "Forwarded"];
 
     /// <summary>Named in Connection these would change who is asked or where the body ends; the forwarder deals with Upgrade itself.</summary>
-    private static readonly FrozenSet<string> _kept =
+    private static readonly FrozenSet<string> Kept =
         new[] { HeaderNames.Host, HeaderNames.Upgrade, HeaderNames.ContentLength, HeaderNames.TransferEncoding, "close", "keep-alive" }
             .ToFrozenSet(StringComparer.OrdinalIgnoreCase);
 
-    private static readonly UriCreationOptions _asWritten = new() { DangerousDisablePathAndQueryCanonicalization = true };
+    private static readonly UriCreationOptions AsWritten = new() { DangerousDisablePathAndQueryCanonicalization = true };
 
     public override async ValueTask TransformRequestAsync(
         HttpContext httpContext, HttpRequestMessage proxyRequest, string destinationPrefix, CancellationToken cancellationToken)
@@ -34,7 +34,7 @@ internal sealed class ForwardingTransformer(IReadOnlyList<IPNetwork> trusted) : 
         var believed = peer is not null && IsTrusted(peer);
         if (!believed)
         {
-            foreach (var claim in _claims)
+            foreach (var claim in Claims)
                 request.Headers.Remove(claim);
         }
 
@@ -45,7 +45,7 @@ internal sealed class ForwardingTransformer(IReadOnlyList<IPNetwork> trusted) : 
         // The path goes on as it came: decoding and encoding it again would change what the service sees.
         var target = httpContext.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
         if (target.StartsWith('/'))
-            proxyRequest.RequestUri = new Uri(destinationPrefix + target, _asWritten);
+            proxyRequest.RequestUri = new Uri(destinationPrefix + target, AsWritten);
         proxyRequest.Headers.Host = request.Host.Value;
         if (peer is not null)
             proxyRequest.Headers.TryAddWithoutValidation(For, peer.ToString());
@@ -60,7 +60,7 @@ internal sealed class ForwardingTransformer(IReadOnlyList<IPNetwork> trusted) : 
     {
         foreach (var name in connection.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
         {
-            if (!_kept.Contains(name))
+            if (!Kept.Contains(name))
                 headers.Remove(name);
         }
     }

@@ -5,8 +5,8 @@ namespace BytePort.Edge.StaticFiles;
 /// <summary>A file of a site with everything that its answers need, made once so that a request allocates none of it.</summary>
 internal sealed class SiteEntry
 {
-    private static readonly StringValues _forever = "public, max-age=31536000, immutable";
-    private static readonly StringValues _revalidate = "public, max-age=0, must-revalidate";
+    private static readonly StringValues Forever = "public, max-age=31536000, immutable";
+    private static readonly StringValues Revalidate = "public, max-age=0, must-revalidate";
 
     private readonly Representation[] _encoded;
     private readonly string[] _encodings;
@@ -14,7 +14,7 @@ internal sealed class SiteEntry
     public SiteEntry(StaticFile file)
     {
         ContentType = file.ContentType;
-        CacheControl = file.Immutable ? _forever : _revalidate;
+        CacheControl = file.Immutable ? Forever : Revalidate;
         Identity = new Representation(file.BlobPath, file.Length, file.ETag, null);
         _encodings = [.. file.Encodings.Select(encoding => encoding.Name)];
         _encoded = [.. file.Encodings.Select(encoding => new Representation(encoding.BlobPath, encoding.Length, encoding.ETag, encoding.Name))];

@@ -19,11 +19,11 @@ internal sealed class StaticHandler(BlobCache cache, IOptions<EdgeOptions> optio
     /// <summary>Content smaller than this is copied faster than it is lent. Bytes.</summary>
     private const int LendBytes = 8 << 10;
 
-    private static readonly StringValues _noSniff = "nosniff";
-    private static readonly StringValues _bytes = "bytes";
-    private static readonly StringValues _acceptEncoding = "Accept-Encoding";
-    private static readonly StringValues _allow = "GET, HEAD";
-    private static readonly StringValues _revalidate = "public, max-age=0, must-revalidate";
+    private static readonly StringValues NoSniff = "nosniff";
+    private static readonly StringValues Bytes = "bytes";
+    private static readonly StringValues AcceptEncoding = "Accept-Encoding";
+    private static readonly StringValues Allow = "GET, HEAD";
+    private static readonly StringValues Revalidate = "public, max-age=0, must-revalidate";
 
     private readonly int _maxRanges = options.Value.MaxRanges;
 
@@ -38,7 +38,7 @@ internal sealed class StaticHandler(BlobCache cache, IOptions<EdgeOptions> optio
         var isGet = HttpMethods.IsGet(request.Method);
         if (!isGet && !HttpMethods.IsHead(request.Method))
         {
-            response.Headers.Allow = _allow;
+            response.Headers.Allow = Allow;
             return ErrorPage.WriteAsync(context, StatusCodes.Status405MethodNotAllowed, "This address can only be read.");
         }
 
@@ -53,14 +53,14 @@ internal sealed class StaticHandler(BlobCache cache, IOptions<EdgeOptions> optio
         // 3.
         var representation = entry.Select(request.Headers.AcceptEncoding);
         var headers = response.Headers;
-        headers.XContentTypeOptions = _noSniff;
+        headers.XContentTypeOptions = NoSniff;
         if (entry.Varies)
-            headers.Vary = _acceptEncoding;
+            headers.Vary = AcceptEncoding;
         if (answer.Status == StatusCodes.Status200OK)
         {
             headers.CacheControl = entry.CacheControl;
             headers.ETag = representation.ETag;
-            headers.AcceptRanges = _bytes;
+            headers.AcceptRanges = Bytes;
             if (site.LastModifiedText is { } lastModified)
                 headers.LastModified = lastModified;
 
@@ -95,7 +95,7 @@ internal sealed class StaticHandler(BlobCache cache, IOptions<EdgeOptions> optio
         else
         {
             response.StatusCode = answer.Status;
-            headers.CacheControl = _revalidate;
+            headers.CacheControl = Revalidate;
         }
 
         // 6.
@@ -130,7 +130,7 @@ internal sealed class StaticHandler(BlobCache cache, IOptions<EdgeOptions> optio
         var response = context.Response;
         response.StatusCode = answer.Status;
         response.Headers.Location = string.Concat(new PathString(prefix).ToUriComponent(), answer.Location, context.Request.QueryString.Value);
-        response.Headers.CacheControl = _revalidate;
+        response.Headers.CacheControl = Revalidate;
         response.ContentLength = 0;
         return Task.CompletedTask;
     }

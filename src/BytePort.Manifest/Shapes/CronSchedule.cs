@@ -5,11 +5,11 @@ namespace BytePort.Manifest.Shapes;
 /// <summary>Checks the five fields of a cron expression: minute, hour, day of month, month, day of week (0 and 7 are Sunday).</summary>
 internal static class CronSchedule
 {
-    private static readonly (int Min, int Max)[] _ranges = [(0, 59), (0, 23), (1, 31), (1, 12), (0, 7)];
-    private static readonly string[] _months = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
-    private static readonly string[] _days = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+    private static readonly (int Min, int Max)[] Ranges = [(0, 59), (0, 23), (1, 31), (1, 12), (0, 7)];
+    private static readonly string[] Months = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+    private static readonly string[] Days = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
-    private static readonly Dictionary<string, string> _named = new()
+    private static readonly Dictionary<string, string> Named = new()
     {
         ["@hourly"] = "0 * * * *",
         ["@daily"] = "0 0 * * *",
@@ -24,14 +24,14 @@ internal static class CronSchedule
     public static string? Normalize(string text)
     {
         var lower = text.Trim().ToLowerInvariant();
-        if (_named.TryGetValue(lower, out var named))
+        if (Named.TryGetValue(lower, out var named))
             return named;
         var fields = lower.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
-        if (fields.Length != _ranges.Length)
+        if (fields.Length != Ranges.Length)
             return null;
-        fields[3] = ReplaceNames(fields[3], _months, 1);
-        fields[4] = ReplaceNames(fields[4], _days, 0);
-        return fields.Zip(_ranges).All(pair => pair.First.Split(',').All(part => IsPart(part, pair.Second.Min, pair.Second.Max)))
+        fields[3] = ReplaceNames(fields[3], Months, 1);
+        fields[4] = ReplaceNames(fields[4], Days, 0);
+        return fields.Zip(Ranges).All(pair => pair.First.Split(',').All(part => IsPart(part, pair.Second.Min, pair.Second.Max)))
             ? string.Join(' ', fields)
             : null;
     }

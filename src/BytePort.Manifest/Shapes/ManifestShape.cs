@@ -8,22 +8,22 @@ internal static class ManifestShape
     private const string NamePattern = "^[a-z][a-z0-9-]{0,38}$";
     private const string NameExpected = "1 to 39 lower-case letters, digits and hyphens, a letter first";
 
-    private static readonly TextShape _name = new(NameExpected) { Pattern = NamePattern, MaxLength = 39 };
-    private static readonly TextShape _command = new("a shell command") { MaxLength = 8000, Convert = text => text.Trim() is { Length: > 0 } command ? command : null };
+    private static readonly TextShape Name = new(NameExpected) { Pattern = NamePattern, MaxLength = 39 };
+    private static readonly TextShape Command = new("a shell command") { MaxLength = 8000, Convert = text => text.Trim() is { Length: > 0 } command ? command : null };
 
-    private static readonly TextShape _folder = new("a folder inside the project such as \"web\" or \"packages/site\" (relative, no ..)")
+    private static readonly TextShape Folder = new("a folder inside the project such as \"web\" or \"packages/site\" (relative, no ..)")
     {
         Convert = Paths.NormalizeInside,
     };
 
-    private static readonly TextShape _route = new("a URL path that starts with /, such as /api, without .., ?, # or spaces")
+    private static readonly TextShape Route = new("a URL path that starts with /, such as /api, without .., ?, # or spaces")
     {
         Pattern = "^/",
         MaxLength = 200,
         Convert = Paths.NormalizeRoute,
     };
 
-    private static readonly ObjectShape _scale = new(
+    private static readonly ObjectShape Scale = new(
     [
         new("min", "Fewest instances; 0 lets the service sleep when idle.", new NumberShape(0, 20)),
         new("max", "Most instances.", new NumberShape(1, 20)),
@@ -38,9 +38,9 @@ internal static class ManifestShape
         }),
     ]);
 
-    private static readonly ObjectShape _volume = new(
+    private static readonly ObjectShape Volume = new(
     [
-        new("name", "Unique in the service.", _name) { Required = true },
+        new("name", "Unique in the service.", Name) { Required = true },
         new("path", "Absolute mount point in the machine.", new TextShape("an absolute path such as /data (not /, no ..)")
         {
             Pattern = "^/",
@@ -56,25 +56,25 @@ internal static class ManifestShape
         { Required = true },
     ]);
 
-    private static readonly ObjectShape _service = new(
+    private static readonly ObjectShape Service = new(
     [
         new("kind", "static (files), web (answers HTTP on $PORT), worker (no traffic) or cron (started by a schedule). Detected when not given.",
             new TextShape("static, web, worker or cron") { Choices = ["static", "web", "worker", "cron"] }) { OtherNames = ["type"] },
-        new("path", "The service's folder, relative to the root of the project.", _folder) { OtherNames = ["root", "dir", "directory", "folder", "context"] },
+        new("path", "The service's folder, relative to the root of the project.", Folder) { OtherNames = ["root", "dir", "directory", "folder", "context"] },
         new("runtime", "A stack and its version, such as node@22 or python@3.", new TextShape("a stack such as node, node@22 or python@3")
         {
             Pattern = "^[a-z][a-z0-9-]*(@[0-9A-Za-z][0-9A-Za-z.+-]*)?$",
             MaxLength = 60,
         })
         { OtherNames = ["stack", "image", "buildpack", "language"] },
-        new("install", "Command that installs dependencies, before build.", _command),
-        new("build", "Command that builds, run in path.", _command),
-        new("release", "Command that runs once per deployment, before traffic is switched.", _command) { OtherNames = ["predeploy", "migrate"] },
-        new("start", "Command that starts the process.", _command) { OtherNames = ["command", "cmd", "run", "entrypoint"] },
-        new("output", "The folder of built files, relative to path.", _folder) { OtherNames = ["publish", "dist", "public"] },
+        new("install", "Command that installs dependencies, before build.", Command),
+        new("build", "Command that builds, run in path.", Command),
+        new("release", "Command that runs once per deployment, before traffic is switched.", Command) { OtherNames = ["predeploy", "migrate"] },
+        new("start", "Command that starts the process.", Command) { OtherNames = ["command", "cmd", "run", "entrypoint"] },
+        new("output", "The folder of built files, relative to path.", Folder) { OtherNames = ["publish", "dist", "public"] },
         new("spa", "True: unknown paths of a static site answer index.html.", new FlagShape()),
         new("routes", "Path prefixes under the project's URL that this service answers.",
-            new ListShape("a list of URL paths such as [/api]", _route, 50)) { OtherNames = ["route", "paths", "url"] },
+            new ListShape("a list of URL paths such as [/api]", Route, 50)) { OtherNames = ["route", "paths", "url"] },
         new("health", "Path that answers 2xx or 3xx when the service is healthy.", new TextShape("a URL path that starts with /, such as /healthz")
         {
             Pattern = "^/[!-~]*$",
@@ -84,11 +84,11 @@ internal static class ManifestShape
         new("size", "Memory, CPU and disk: tier-1 (128 MiB, 0.1 CPU), tier-2 (256, 0.25), tier-3 (512, 0.5), tier-4 (1024, 1).",
             new TextShape("tier-1, tier-2, tier-3 or tier-4") { Choices = [.. MachineSize.All.Select(size => size.Name)] }) { OtherNames = ["tier", "plan", "memory"] },
         new("port", "The port that the process listens on; it is what $PORT says.", new NumberShape(1, 65535)),
-        new("scale", "How many instances run.", _scale) { OtherNames = ["scaling", "replicas", "instances"] },
+        new("scale", "How many instances run.", Scale) { OtherNames = ["scaling", "replicas", "instances"] },
         new("env", "Variables; values reach the process exactly as written.", new MapShape(
             "a mapping of variables to values", "a variable name (letters, digits and _, not starting with a digit)", "^[A-Za-z_][A-Za-z0-9_]{0,127}$",
             new TextShape("text") { Verbatim = true, MaxLength = 32 * 1024 }, 500)) { OtherNames = ["environment", "variables", "vars"] },
-        new("volumes", "Disks that survive deployments.", new ListShape("a list of volumes, each with name, path and size", _volume, 10)) { OtherNames = ["disks", "mounts"] },
+        new("volumes", "Disks that survive deployments.", new ListShape("a list of volumes, each with name, path and size", Volume, 10)) { OtherNames = ["disks", "mounts"] },
         new("schedule", "Five cron fields in UTC, such as \"0 3 * * *\"; only for kind cron.", new TextShape("five cron fields such as \"0 3 * * *\"")
         {
             MaxLength = 200,
@@ -101,8 +101,8 @@ internal static class ManifestShape
     /// <summary>The whole manifest.</summary>
     public static ObjectShape Root { get; } = new(
     [
-        new("name", "The project's name: lower-case letters, digits and hyphens.", _name),
-        new("services", "The project's services by name.", new MapShape("a mapping of service names to services", NameExpected, NamePattern, _service, 20)) { OtherNames = ["apps", "service"] },
+        new("name", "The project's name: lower-case letters, digits and hyphens.", Name),
+        new("services", "The project's services by name.", new MapShape("a mapping of service names to services", NameExpected, NamePattern, Service, 20)) { OtherNames = ["apps", "service"] },
         new("portfolio", "How the project appears in its owner's portfolio.", new ObjectShape(
         [
             new("show", "False keeps the project out of the portfolio.", new FlagShape()),

@@ -3,7 +3,7 @@ namespace BytePort.Manifest.Shapes;
 /// <summary>What must hold between the keys of a service, and between services.</summary>
 internal static class ServiceRules
 {
-    private static readonly Dictionary<string, string[]> _forbidden = new()
+    private static readonly Dictionary<string, string[]> Forbidden = new()
     {
         ["static"] = ["start", "release", "health", "port", "scale", "volumes", "schedule", "size"],
         ["web"] = ["spa", "schedule"],
@@ -31,7 +31,7 @@ internal static class ServiceRules
         var kind = pairs.Get<string>("kind");
         if (kind is not null)
         {
-            foreach (var pair in pairs.All.Where(pair => _forbidden[kind].Contains(pair.Key)))
+            foreach (var pair in pairs.All.Where(pair => Forbidden[kind].Contains(pair.Key)))
                 errors.Add(pair.KeyLocation, $"services.{service.Key} is of kind {kind} and cannot have \"{pair.Key}\".", "Remove it, or change the kind.");
         }
         else if (pairs.All.FirstOrDefault(pair => pair.Key == "schedule") is { } schedule)

@@ -5,14 +5,14 @@ namespace NanoVms.Agent.Guest;
 /// <summary>The kernel's modules in the initramfs. <c>/modules/order</c> has a line "group file" for each, in the order of loading.</summary>
 internal static unsafe class Modules
 {
-    private static readonly HashSet<string> _loaded = [];
+    private static readonly HashSet<string> Loaded = [];
 
     public static void Load(string group)
     {
         foreach (var line in Files.TryReadText("/modules/order").Split('\n', StringSplitOptions.RemoveEmptyEntries))
         {
             var (itsGroup, file) = (line[..line.IndexOf(' ')], line[(line.IndexOf(' ') + 1)..]);
-            if (itsGroup == group && _loaded.Add(file))
+            if (itsGroup == group && Loaded.Add(file))
                 LoadFile($"/modules/{file}");
         }
     }

@@ -5,7 +5,7 @@ namespace NanoVms.Agent.Guest;
 /// <summary>Lays the layers and the writable disk over each other and makes that the root.</summary>
 internal static unsafe class RootFileSystem
 {
-    private static readonly string[] _kept = ["/proc", "/sys", "/dev"];
+    private static readonly string[] Kept = ["/proc", "/sys", "/dev"];
 
     /// <returns>A descriptor of a folder on the disk, or -1 without one.</returns>
     public static int Enter(GuestConfig config, Devices devices)
@@ -23,7 +23,7 @@ internal static unsafe class RootFileSystem
         var disk = PrepareUpper(config.DiskDevice is { } device ? devices.Find(device) : null);
         Files.MakeDirectory("/root");
         Files.Mount("overlay", "/root", "overlay", Mounts.NoAccessTimes, $"lowerdir={string.Join(':', lower)},upperdir=/d/upper,workdir=/d/work");
-        foreach (var folder in _kept)
+        foreach (var folder in Kept)
         {
             Files.MakeDirectory("/root" + folder);
             Files.Mount(folder, "/root" + folder, "", Mounts.Move);

@@ -14,9 +14,9 @@ public sealed class AgentConnection : IAsyncDisposable
     // How much output may be on its way per stream. Twice what the guest's port buffers, so that it never runs dry.
     private const int Window = 256 * 1024;
 
-    private static readonly TimeSpan _answerTime = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan _configureTime = TimeSpan.FromSeconds(120);
-    private static readonly TimeSpan _killTime = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan AnswerTime = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan ConfigureTime = TimeSpan.FromSeconds(120);
+    private static readonly TimeSpan KillTime = TimeSpan.FromSeconds(5);
 
     private readonly FrameLink _link;
 
@@ -60,14 +60,14 @@ public sealed class AgentConnection : IAsyncDisposable
     public Task ConfigureAsync(GuestConfig config, CancellationToken cancellationToken)
     {
         RequestRules.Check(config);
-        return _link.AskAsync(FrameType.Configure, w => Messages.WriteConfig(w, config), FrameType.Done, _configureTime, cancellationToken);
+        return _link.AskAsync(FrameType.Configure, w => Messages.WriteConfig(w, config), FrameType.Done, ConfigureTime, cancellationToken);
     }
 
     /// <summary>Once per boot. A program that is not there counts as one that ran and exited with 127, or 126 when it cannot be executed.</summary>
     public Task StartMainAsync(ProcessSpec spec, CancellationToken cancellationToken)
     {
         RequestRules.Check(spec);
-        return _link.AskAsync(FrameType.StartMain, w => Messages.WriteSpec(w, spec), FrameType.Done, _answerTime, cancellationToken);
+        return _link.AskAsync(FrameType.StartMain, w => Messages.WriteSpec(w, spec), FrameType.Done, AnswerTime, cancellationToken);
     }
 
     /// <summary>Sends a signal to the main process and all of its session. No error when it ended already.</summary>
@@ -75,7 +75,7 @@ public sealed class AgentConnection : IAsyncDisposable
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(signal, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(signal, 64);
-        return _link.AskAsync(FrameType.SignalMain, w => w.Int32(signal), FrameType.Done, _answerTime, cancellationToken);
+        return _link.AskAsync(FrameType.SignalMain, w => w.Int32(signal), FrameType.Done, AnswerTime, cancellationToken);
     }
 
     /// <summary>
@@ -119,14 +119,14 @@ public sealed class AgentConnection : IAsyncDisposable
         }
         catch (Exception failure) when (failure is not AgentException)
         {
-            await output.CancelAsync(_killTime);
+            await output.CancelAsync(KillTime);
             throw;
         }
     }
 
     public async Task<MachineStats> GetStatsAsync(CancellationToken cancellationToken)
     {
-        var reply = await _link.AskAsync(FrameType.Stats, _ => { }, FrameType.StatsReply, _answerTime, cancellationToken);
+        var reply = await _link.AskAsync(FrameType.Stats, _ => { }, FrameType.StatsReply, AnswerTime, cancellationToken);
         return _link.Parse(reply, Messages.ReadStats);
     }
 
@@ -136,12 +136,12 @@ public sealed class AgentConnection : IAsyncDisposable
     {
         RequestRules.CheckSeed(randomSeed, nameof(randomSeed));
         return _link.AskAsync(
-            FrameType.Synchronize, w => w.Time(utcNow).Bytes(randomSeed.Span), FrameType.Done, _answerTime, cancellationToken);
+            FrameType.Synchronize, w => w.Time(utcNow).Bytes(randomSeed.Span), FrameType.Done, AnswerTime, cancellationToken);
     }
 
     /// <summary>Ends every process, writes disks out and powers the guest off. Returns when the agent has taken the order.</summary>
     public Task ShutdownAsync(CancellationToken cancellationToken) =>
-        _link.AskAsync(FrameType.Shutdown, _ => { }, FrameType.Done, _answerTime, cancellationToken);
+        _link.AskAsync(FrameType.Shutdown, _ => { }, FrameType.Done, AnswerTime, cancellationToken);
 
     /// <summary>Closes the stream. The guest goes on; processes of <see cref="RunAsync"/> are killed.</summary>
     public ValueTask DisposeAsync() => _link.DisposeAsync();

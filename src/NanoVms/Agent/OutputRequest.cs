@@ -7,7 +7,7 @@ namespace NanoVms.Agent;
 /// <summary>A request that is answered by output: gives credit as the output is used, and tells the agent when nobody reads on.</summary>
 internal sealed class OutputRequest(FrameLink link, FrameType last, long from, bool mayLose, int window) : IAsyncDisposable
 {
-    private static readonly TimeSpan _cancelTime = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan CancelTime = TimeSpan.FromSeconds(5);
 
     private readonly OutputAnswer _answer = new(last, from, mayLose, window);
     private bool _open;
@@ -58,7 +58,7 @@ internal sealed class OutputRequest(FrameLink link, FrameType last, long from, b
 
     public async ValueTask DisposeAsync()
     {
-        await CancelAsync(_cancelTime);
+        await CancelAsync(CancelTime);
         link.Forget(_answer);
     }
 }

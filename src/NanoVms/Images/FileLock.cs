@@ -3,7 +3,7 @@ namespace NanoVms.Images;
 /// <summary>A lock between processes: flock(2) on a file, which the kernel drops when the holder dies.</summary>
 internal sealed class FileLock : IDisposable
 {
-    private static readonly TimeSpan _retry = TimeSpan.FromMilliseconds(150);
+    private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(150);
 
     private readonly FileStream _file;
 
@@ -25,7 +25,7 @@ internal sealed class FileLock : IDisposable
                 onWait = null;
             }
 
-            await Task.Delay(_retry, cancellationToken);
+            await Task.Delay(Retry, cancellationToken);
         }
     }
 

@@ -9,7 +9,7 @@ internal static class GuestKernelModules
     public const string OrderFile = "order";
 
     // The groups as the agent asks for them. A module goes to the first group that needs it.
-    private static readonly (string Group, string[] Modules)[] _wanted =
+    private static readonly (string Group, string[] Modules)[] Groups =
     [
         ("virtio", ["virtio_ring", "virtio"]),
         ("mmio", ["virtio_mmio"]),
@@ -24,7 +24,7 @@ internal static class GuestKernelModules
     /// <summary>The file in the modules' folder that says which were wanted: an unpacked kernel from before a change of that is made anew.</summary>
     private const string WantedFile = "wanted";
 
-    private static string Wanted => string.Join(' ', _wanted.Select(w => $"{w.Group}:{string.Join(',', w.Modules)}"));
+    private static string Wanted => string.Join(' ', Groups.Select(w => $"{w.Group}:{string.Join(',', w.Modules)}"));
 
     /// <summary>True when the folder holds what is wanted now.</summary>
     public static bool AreCurrent(string folder) =>
@@ -40,7 +40,7 @@ internal static class GuestKernelModules
         var builtIn = File.ReadLines(Path.Combine(tree, "modules.builtin")).Select(NameOf).ToHashSet();
         var order = new List<string>();
         var picked = new HashSet<string>();
-        foreach (var (group, modules) in _wanted)
+        foreach (var (group, modules) in Groups)
         {
             foreach (var module in modules)
                 await AddAsync(module, group);

@@ -19,7 +19,7 @@ public enum LayerCompression
 /// </summary>
 public static class LayerPacker
 {
-    private static readonly TimeSpan _timeout = TimeSpan.FromMinutes(10);
+    private static readonly TimeSpan Timeout = TimeSpan.FromMinutes(10);
 
     /// <summary>Packs a folder's content under a prefix of the image, owned by the given user.</summary>
     /// <param name="directory">
@@ -54,7 +54,7 @@ public static class LayerPacker
             var place = Path.Combine(staging, options.Prefix);
             Directory.CreateDirectory(staging);
             await CommandRunner.RunCheckedAsync(
-                new Command("cp", "--archive", "--link", "--no-target-directory", "--", full, place) { Timeout = _timeout }, cancellationToken);
+                new Command("cp", "--archive", "--link", "--no-target-directory", "--", full, place) { Timeout = Timeout }, cancellationToken);
             await RunAsync(Command(staging, outputFile, options.Compression, (options.Uid, options.Gid)), outputFile, cancellationToken);
         }
         finally
@@ -75,7 +75,7 @@ public static class LayerPacker
             arguments.Add(compression == LayerCompression.Lz4 ? "-zlz4" : "-zlz4hc,9");
         if (owner is var (uid, gid))
             arguments.AddRange([$"--force-uid={uid}", $"--force-gid={gid}"]);
-        return new Command("mkfs.erofs", [.. arguments, outputFile, directory]) { Timeout = _timeout };
+        return new Command("mkfs.erofs", [.. arguments, outputFile, directory]) { Timeout = Timeout };
     }
 
     private static async Task RunAsync(Command command, string outputFile, CancellationToken cancellationToken)

@@ -15,9 +15,9 @@ internal sealed class NpmRegistry(string cacheFolder, TimeProvider time)
     private const long MaxTarball = 512L * 1024 * 1024;
     private const int Attempts = 3;
 
-    private static readonly TimeSpan _freshness = TimeSpan.FromHours(6);
+    private static readonly TimeSpan Freshness = TimeSpan.FromHours(6);
 
-    private static readonly HttpClient _http = new(new SocketsHttpHandler
+    private static readonly HttpClient Http = new(new SocketsHttpHandler
     {
         PooledConnectionLifetime = TimeSpan.FromMinutes(5),
         ConnectTimeout = TimeSpan.FromSeconds(20),
@@ -48,7 +48,7 @@ internal sealed class NpmRegistry(string cacheFolder, TimeProvider time)
     {
         Directory.CreateDirectory(cacheFolder);
         var file = new FileInfo(Path.Combine(cacheFolder, Uri.EscapeDataString(name) + ".json"));
-        if (file.Exists && time.GetUtcNow() - file.LastWriteTimeUtc < _freshness)
+        if (file.Exists && time.GetUtcNow() - file.LastWriteTimeUtc < Freshness)
             return Parse(name, await File.ReadAllBytesAsync(file.FullName, cancellationToken));
         var uri = new Uri(BaseUri, name);
         try
@@ -130,7 +130,7 @@ internal sealed class NpmRegistry(string cacheFolder, TimeProvider time)
         using var request = new HttpRequestMessage(HttpMethod.Get, uri);
         // The short form of a package's metadata, where the registry knows it.
         request.Headers.Accept.ParseAdd("application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*; q=0.5");
-        using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+        using var response = await Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
         if (response.StatusCode is HttpStatusCode.NotFound or HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden)
             throw new ImageException($"{uri} answered {(int)response.StatusCode} {response.ReasonPhrase}: the registry does not have it.");
         response.EnsureSuccessStatusCode();

@@ -12,9 +12,9 @@ internal sealed record StackRecipe
     // Part of every key: raised when the same recipe would give other bytes.
     private const string BuilderVersion = "1";
 
-    private static readonly Lazy<FrozenDictionary<string, StackRecipe>> _all = new(ReadAll);
+    private static readonly Lazy<FrozenDictionary<string, StackRecipe>> All = new(ReadAll);
 
-    public static IReadOnlyCollection<string> Names => _all.Value.Keys;
+    public static IReadOnlyCollection<string> Names => All.Value.Keys;
 
     public string Name { get; init; } = "";
 
@@ -39,7 +39,7 @@ internal sealed record StackRecipe
     [YamlIgnore]
     public string Text { get; private init; } = "";
 
-    public static StackRecipe? Find(string name) => _all.Value.GetValueOrDefault(name);
+    public static StackRecipe? Find(string name) => All.Value.GetValueOrDefault(name);
 
     /// <summary>Changes with everything that goes into the stack's own layer.</summary>
     public string Key(string version) =>

@@ -12,11 +12,11 @@ public static unsafe partial class TimeStampCounter
     private const int Execute = 4;
     private const int PrivateAnonymous = 0x22;
 
-    private static readonly Lazy<long> _kilohertz = new(Measure);
+    private static readonly Lazy<long> Kilohertz = new(Measure);
 
     /// <summary>Its rate on this host in kHz, measured once in a process (about 50 ms).</summary>
     /// <exception cref="PlatformNotSupportedException">The processor is not x86-64.</exception>
-    public static long GetKilohertz() => _kilohertz.Value;
+    public static long GetKilohertz() => Kilohertz.Value;
 
     private static long Measure()
     {

@@ -136,12 +136,12 @@ public sealed partial class VersionRange
     /// <summary>A version of which the end may be missing or <c>x</c>.</summary>
     private readonly record struct Partial(SemanticVersion Low, int Parts)
     {
-        private static readonly SemanticVersion _unbounded = new(int.MaxValue, 0, 0);
+        private static readonly SemanticVersion Unbounded = new(int.MaxValue, 0, 0);
 
         /// <summary>The first version after all that the partial one stands for.</summary>
         public SemanticVersion Next => Parts switch
         {
-            0 => _unbounded,
+            0 => Unbounded,
             1 => new(Low.Major + 1, 0, 0),
             2 => new(Low.Major, Low.Minor + 1, 0),
             _ => new(Low.Major, Low.Minor, Low.Patch + 1),
@@ -149,7 +149,7 @@ public sealed partial class VersionRange
 
         /// <summary>What <c>^</c> excludes: the next change of the first number that is not zero.</summary>
         public SemanticVersion NextBreaking =>
-            Parts <= 1 || Low.Major > 0 ? (Parts == 0 ? _unbounded : new(Low.Major + 1, 0, 0))
+            Parts <= 1 || Low.Major > 0 ? (Parts == 0 ? Unbounded : new(Low.Major + 1, 0, 0))
             : Parts == 2 || Low.Minor > 0 ? new(0, Low.Minor + 1, 0)
             : new(0, 0, Low.Patch + 1);
 

@@ -103,7 +103,8 @@ public sealed class MachineHost : IAsyncDisposable
             if (_machines.Count + _starts.Count >= _options.MaxMachines)
             {
                 throw new MachineException(
-                    $"Machine '{spec.Name}' was not started: {_options.MaxMachines} machines are there already, the most this host may have.") { IsTransient = true };
+                    $"Machine '{spec.Name}' was not started: {_options.MaxMachines} machines are there already, the most this host may have.")
+                { IsTransient = true };
             }
 
             var start = StartCoreAsync(spec, main, cancellationToken);

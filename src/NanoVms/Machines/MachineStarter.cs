@@ -146,7 +146,8 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
             catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
             {
                 throw new MachineException(
-                    $"Machine '{spec.Name}' did not boot in {options.BootTimeout.TotalSeconds:0} seconds: its agent does not answer.", e) { IsTransient = true };
+                    $"Machine '{spec.Name}' did not boot in {options.BootTimeout.TotalSeconds:0} seconds: its agent does not answer.", e)
+                { IsTransient = true };
             }
         }
 

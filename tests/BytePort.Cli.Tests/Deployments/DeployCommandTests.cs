@@ -47,6 +47,22 @@ public sealed class DeployCommandTests
     }
 
     [Fact]
+    public async Task Deploy_QuietFails_ShowsTheLastLines()
+    {
+        await using var server = new FakeServer();
+        server.Deploys(FakePlatform.Deployment("failed", "Out of memory.", "out_of_memory"), [.. Enumerable.Range(1, 50).Select(number => FakePlatform.Line(number, $"line {number}"))]);
+        using var cli = new Fakes.Cli(server);
+
+        var (code, output, error) = await cli.RunAsync("deploy", "https://example.org/shop.git", "--quiet", "--json");
+
+        Assert.Equal(1, code);
+        Assert.Equal("out_of_memory", (string?)JsonNode.Parse(output)!["code"]);
+        var lines = error.Split('\n');
+        Assert.Equal(["12:34:56  line 31", "12:34:56  line 50"], [lines[0], lines[19]]);
+        Assert.StartsWith("Deployment 7 of shop is failed", lines[20], StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Deploy_StreamBreaks_GoesOnBehindTheLastLine()
     {
         await using var server = new FakeServer();

@@ -9,10 +9,10 @@ namespace BytePort.Cli.Tests.Docs;
 /// <summary>What the documents tell people to type exists, and what exists is documented.</summary>
 public sealed partial class DocumentationTests : IDisposable
 {
-    private static readonly string _root = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(ThisFile())!, "..", "..", ".."));
+    private static readonly string Root = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(ThisFile())!, "..", "..", ".."));
 
     /// <summary>Commands of the script, with the options that it knows.</summary>
-    private static readonly Dictionary<string, string[]> _scriptCommands = new()
+    private static readonly Dictionary<string, string[]> ScriptCommands = new()
     {
         ["up"] = ["--data", "--listen", "--samples", "--detach", "--database"],
         ["down"] = ["--data"],
@@ -24,22 +24,22 @@ public sealed partial class DocumentationTests : IDisposable
 
     public static TheoryData<string> Documents =>
     [
-        .. Directory.EnumerateFiles(Path.Combine(_root, "docs"), "*.md", SearchOption.AllDirectories)
-            .Concat(Directory.EnumerateFiles(Path.Combine(_root, "samples"), "README.md", SearchOption.AllDirectories))
+        .. Directory.EnumerateFiles(Path.Combine(Root, "docs"), "*.md", SearchOption.AllDirectories)
+            .Concat(Directory.EnumerateFiles(Path.Combine(Root, "samples"), "README.md", SearchOption.AllDirectories))
             .Where(path => !path.Contains("node_modules", StringComparison.Ordinal))
-            .Append(Path.Combine(_root, "README.md"))
-            .Select(path => Path.GetRelativePath(_root, path)).Order(StringComparer.Ordinal),
+            .Append(Path.Combine(Root, "README.md"))
+            .Select(path => Path.GetRelativePath(Root, path)).Order(StringComparer.Ordinal),
     ];
 
     [Theory]
     [MemberData(nameof(Documents))]
     public async Task Commands_InDocument_Exist(string document)
     {
-        var text = await File.ReadAllTextAsync(Path.Combine(_root, document), TestContext.Current.CancellationToken);
+        var text = await File.ReadAllTextAsync(Path.Combine(Root, document), TestContext.Current.CancellationToken);
         Assert.All(FindCommands(text), command =>
         {
             var arguments = command.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1..];
-            if (_scriptCommands.TryGetValue(arguments[0], out var options))
+            if (ScriptCommands.TryGetValue(arguments[0], out var options))
                 Assert.Empty(arguments.Where(argument => argument.StartsWith('-')).Except(options));
             else
                 Assert.Empty(CreateRoot().Parse(arguments).Errors.Select(error => $"{command}: {error.Message}"));
@@ -49,7 +49,7 @@ public sealed partial class DocumentationTests : IDisposable
     [Fact]
     public async Task CliReference_EveryCommandAndOption_IsDocumented()
     {
-        var reference = await File.ReadAllTextAsync(Path.Combine(_root, "docs", "reference", "cli.md"), TestContext.Current.CancellationToken);
+        var reference = await File.ReadAllTextAsync(Path.Combine(Root, "docs", "reference", "cli.md"), TestContext.Current.CancellationToken);
         Assert.All(Leaves(CreateRoot(), ""), leaf =>
         {
             Assert.Contains($"`{leaf.Path} ", reference.Replace($"`{leaf.Path}`", $"`{leaf.Path} `", StringComparison.Ordinal), StringComparison.Ordinal);
@@ -61,14 +61,14 @@ public sealed partial class DocumentationTests : IDisposable
     [Fact]
     public async Task CliReference_EveryExitCode_IsDocumented()
     {
-        var reference = await File.ReadAllTextAsync(Path.Combine(_root, "docs", "reference", "cli.md"), TestContext.Current.CancellationToken);
+        var reference = await File.ReadAllTextAsync(Path.Combine(Root, "docs", "reference", "cli.md"), TestContext.Current.CancellationToken);
         Assert.All(Enum.GetValues<ExitCode>(), code => Assert.Contains($"\n| {(int)code} |", reference, StringComparison.Ordinal));
     }
 
     [Fact]
     public async Task ManifestReference_Examples_AreRight()
     {
-        var reference = await File.ReadAllTextAsync(Path.Combine(_root, "docs", "reference", "manifest.md"), TestContext.Current.CancellationToken);
+        var reference = await File.ReadAllTextAsync(Path.Combine(Root, "docs", "reference", "manifest.md"), TestContext.Current.CancellationToken);
         var examples = YamlBlock().Matches(reference);
         Assert.NotEmpty(examples);
         Assert.All(examples, example => Assert.Empty(ManifestReader.Read(example.Groups[1].Value).Errors));
@@ -77,7 +77,7 @@ public sealed partial class DocumentationTests : IDisposable
     [Fact]
     public async Task ManifestReference_EveryKey_IsDocumented()
     {
-        var reference = await File.ReadAllTextAsync(Path.Combine(_root, "docs", "reference", "manifest.md"), TestContext.Current.CancellationToken);
+        var reference = await File.ReadAllTextAsync(Path.Combine(Root, "docs", "reference", "manifest.md"), TestContext.Current.CancellationToken);
         var keys = SchemaKey().Matches(ManifestSchema.ToJson()).Select(match => match.Groups[1].Value).Distinct();
         Assert.All(keys, key => Assert.Contains($"`{key}`", reference, StringComparison.Ordinal));
     }
@@ -85,7 +85,7 @@ public sealed partial class DocumentationTests : IDisposable
     [Fact]
     public async Task Samples_Manifests_AreRight()
     {
-        foreach (var folder in Directory.EnumerateDirectories(Path.Combine(_root, "samples")))
+        foreach (var folder in Directory.EnumerateDirectories(Path.Combine(Root, "samples")))
         {
             var result = await ManifestReader.ReadFolderAsync(folder, TestContext.Current.CancellationToken);
             Assert.Empty(result?.Errors ?? []);
@@ -109,7 +109,7 @@ public sealed partial class DocumentationTests : IDisposable
         In = () => TextReader.Null,
         IsTerminal = false,
         Variable = _ => null,
-        Folder = _root,
+        Folder = Root,
         Time = TimeProvider.System,
         Interrupts = _interrupts,
     });

@@ -4,7 +4,7 @@ namespace BytePort.Cli.Tests.Login;
 
 public sealed class ConnectionTests
 {
-    private static readonly object _noProjects = new { items = Array.Empty<object>() };
+    private static readonly object NoProjects = new { items = Array.Empty<object>() };
 
     private static string LoginPath(Fakes.Cli cli) => Path.Combine(cli.Home, ".config", "byteport", "login.json");
 
@@ -12,7 +12,7 @@ public sealed class ConnectionTests
     public async Task Login_TokenIsRight_IsKeptForTheOwnerOnly()
     {
         await using var server = new FakeServer();
-        server.OnJson("GET /api/v1/projects", _noProjects);
+        server.OnJson("GET /api/v1/projects", NoProjects);
         using var cli = new Fakes.Cli { Input = "  typed-token\n" };
 
         var (code, _, _) = await cli.RunAsync("login", server.Url, "--token-stdin");
@@ -42,7 +42,7 @@ public sealed class ConnectionTests
     public async Task Url_OfAnotherServer_DoesNotGetTheFilesToken()
     {
         await using var server = new FakeServer();
-        server.OnJson("GET /api/v1/projects", _noProjects);
+        server.OnJson("GET /api/v1/projects", NoProjects);
         using var cli = new Fakes.Cli();
         cli.Write(".home/.config/byteport/login.json", """{"url":"http://127.0.0.1:1","token":"secret"}""");
         cli.Variables["BYTEPORT_URL"] = server.Url;

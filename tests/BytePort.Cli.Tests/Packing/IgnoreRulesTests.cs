@@ -8,13 +8,13 @@ namespace BytePort.Cli.Tests.Packing;
 /// <summary>git itself says what is right.</summary>
 public sealed class IgnoreRulesTests : IDisposable
 {
-    private static readonly string[] _paths =
+    private static readonly string[] Paths =
     [
         "a", "b.txt", "a.b", "dir/a", "dir/b.txt", "dir/sub/a", "dir/sub/deep/c.log", "build/out.js", "src/build/x.js", "src/a/build/y.js",
         "foo/bar/baz", "bar/baz", "[x]", "#file", "!file", "sp ace", "trail ", "doc/frotz/x", "a/doc/frotz/x", "logs/debug.log", "logs/mon/debug.log",
     ];
 
-    private static readonly string[] _patterns =
+    private static readonly string[] Patterns =
     [
         "a", "*.txt", "/a", "dir/", "dir", "dir/*", "!dir/a", "**/build", "build/", "src/**/build", "foo/**", "**/baz", "*", "!*.log", "*.log",
         "\\#file", "\\!file", "# comment", "", "[x]", "\\[x]", "[a-c]", "[!a]", "[^a-c].txt", "sp ace", "trail\\ ", "a ", "doc/frotz", "doc/frotz/",
@@ -26,7 +26,7 @@ public sealed class IgnoreRulesTests : IDisposable
     public IgnoreRulesTests()
     {
         Git("", "init", "--quiet");
-        foreach (var path in _paths.Where(path => !_paths.Any(other => other.StartsWith($"{path}/", StringComparison.Ordinal))))
+        foreach (var path in Paths.Where(path => !Paths.Any(other => other.StartsWith($"{path}/", StringComparison.Ordinal))))
         {
             Directory.CreateDirectory(Path.GetDirectoryName(Path.Combine(_folder.FullName, path))!);
             File.WriteAllText(Path.Combine(_folder.FullName, path), "");
@@ -35,11 +35,11 @@ public sealed class IgnoreRulesTests : IDisposable
 
     [Fact]
     public void MatchesWithParents_AnyRules_AgreesWithGit() =>
-        Prop.ForAll(Gen.Elements(_patterns).ListOf().Select(list => string.Join('\n', list)).ToArbitrary(), Agrees)
+        Prop.ForAll(Gen.Elements(Patterns).ListOf().Select(list => string.Join('\n', list)).ToArbitrary(), Agrees)
             .Check(Config.QuickThrowOnFailure.WithMaxTest(150));
 
     [Fact]
-    public void MatchesWithParents_EachPatternAlone_AgreesWithGit() => Assert.All(_patterns, pattern => Assert.True(Agrees(pattern), pattern));
+    public void MatchesWithParents_EachPatternAlone_AgreesWithGit() => Assert.All(Patterns, pattern => Assert.True(Agrees(pattern), pattern));
 
     [Fact]
     public void Matches_ManyStars_IsQuick() =>

@@ -7,7 +7,7 @@ namespace BytePort.Cli.Tests.Projects;
 
 public sealed class ProjectCommandsTests
 {
-    private static readonly object _shop = new
+    private static readonly object Shop = new
     {
         name = "shop",
         status = "live",
@@ -26,7 +26,7 @@ public sealed class ProjectCommandsTests
     {
         await using var server = new FakeServer();
         server.On("GET /api/v1/projects", (context, request) => FakeServer.WriteJsonAsync(
-            context, request.Query.Contains("cursor=a%20b", StringComparison.Ordinal) ? new { items = new[] { _shop }, next = (string?)null } : new { items = new[] { _shop }, next = (string?)"a b" }, 200));
+            context, request.Query.Contains("cursor=a%20b", StringComparison.Ordinal) ? new { items = new[] { Shop }, next = (string?)null } : new { items = new[] { Shop }, next = (string?)"a b" }, 200));
         using var cli = new Fakes.Cli(server);
 
         var (code, output, _) = await cli.RunAsync("projects");
@@ -40,7 +40,7 @@ public sealed class ProjectCommandsTests
     public async Task Status_WithoutName_MeansTheFoldersProject()
     {
         await using var server = new FakeServer();
-        server.OnJson("GET /api/v1/projects/shop", _shop);
+        server.OnJson("GET /api/v1/projects/shop", Shop);
         using var cli = new Fakes.Cli(server);
         cli.Write("byteport.yaml", "name: shop\n");
 
@@ -54,7 +54,7 @@ public sealed class ProjectCommandsTests
     public async Task Destroy_WithoutTerminal_NeedsYes()
     {
         await using var server = new FakeServer();
-        server.OnJson("GET /api/v1/projects/shop", _shop);
+        server.OnJson("GET /api/v1/projects/shop", Shop);
         server.On("DELETE /api/v1/projects/shop", (context, _) =>
         {
             context.Response.StatusCode = 204;

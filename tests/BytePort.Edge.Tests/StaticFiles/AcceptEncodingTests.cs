@@ -7,7 +7,7 @@ namespace BytePort.Edge.Tests.StaticFiles;
 
 public class AcceptEncodingTests
 {
-    private static readonly string[] _offers = ["br", "gzip"];
+    private static readonly string[] Offers = ["br", "gzip"];
 
     [Theory]
     [InlineData("", null)]
@@ -33,13 +33,13 @@ public class AcceptEncodingTests
     [InlineData("br;", null)]
     public void Choose_Header_SelectsByQualityThenOffer(string header, string? expected)
     {
-        var choice = AcceptEncoding.Choose(header, _offers);
-        Assert.Equal(expected, choice < 0 ? null : _offers[choice]);
+        var choice = AcceptEncoding.Choose(header, Offers);
+        Assert.Equal(expected, choice < 0 ? null : Offers[choice]);
     }
 
     [Fact]
     public void Choose_AnyText_NeverThrows() =>
-        Prop.ForAll<string>(header => AcceptEncoding.Choose(header ?? "", _offers) is >= -1 and < 2).QuickCheckThrowOnFailure();
+        Prop.ForAll<string>(header => AcceptEncoding.Choose(header ?? "", Offers) is >= -1 and < 2).QuickCheckThrowOnFailure();
 
     [Fact]
     public void Choose_WellFormed_AgreesWithModel()
@@ -57,7 +57,7 @@ public class AcceptEncodingTests
             var identity = Quality("identity") ?? 0;
             var best = Math.Max(br, gzip);
             var expected = best == 0 || identity > best ? -1 : br == best ? 0 : 1;
-            return AcceptEncoding.Choose(header, _offers) == expected;
+            return AcceptEncoding.Choose(header, Offers) == expected;
         }).QuickCheckThrowOnFailure();
     }
 }

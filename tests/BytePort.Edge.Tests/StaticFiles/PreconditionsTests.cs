@@ -9,7 +9,7 @@ public class PreconditionsTests
     private const string Before = "Wed, 01 Jan 2025 11:59:59 GMT";
     private const string Same = "Wed, 01 Jan 2025 12:00:00 GMT";
     private const string After = "Wed, 01 Jan 2025 12:00:01 GMT";
-    private static readonly DateTimeOffset _modified = new(2025, 1, 1, 12, 0, 0, TimeSpan.Zero);
+    private static readonly DateTimeOffset Modified = new(2025, 1, 1, 12, 0, 0, TimeSpan.Zero);
 
     [Theory]
     [InlineData("\"abc\"", true, true)]
@@ -42,13 +42,13 @@ public class PreconditionsTests
     [InlineData("If-Unmodified-Since", Same, PreconditionOutcome.Proceed)]
     [InlineData("If-Unmodified-Since", "yesterday", PreconditionOutcome.Proceed)]
     public void Evaluate_OneCondition_Decides(string name, string value, object expected) =>
-        Assert.Equal(expected, Preconditions.Evaluate(new HeaderDictionary { [name] = value }, Tag, _modified));
+        Assert.Equal(expected, Preconditions.Evaluate(new HeaderDictionary { [name] = value }, Tag, Modified));
 
     [Fact]
     public void Evaluate_TagAndDate_TagDecides()
     {
-        Assert.Equal(PreconditionOutcome.Proceed, Preconditions.Evaluate(new HeaderDictionary { ["If-None-Match"] = "\"old\"", ["If-Modified-Since"] = After }, Tag, _modified));
-        Assert.Equal(PreconditionOutcome.Proceed, Preconditions.Evaluate(new HeaderDictionary { ["If-Match"] = Tag, ["If-Unmodified-Since"] = Before }, Tag, _modified));
+        Assert.Equal(PreconditionOutcome.Proceed, Preconditions.Evaluate(new HeaderDictionary { ["If-None-Match"] = "\"old\"", ["If-Modified-Since"] = After }, Tag, Modified));
+        Assert.Equal(PreconditionOutcome.Proceed, Preconditions.Evaluate(new HeaderDictionary { ["If-Match"] = Tag, ["If-Unmodified-Since"] = Before }, Tag, Modified));
     }
 
     [Fact]
@@ -64,5 +64,5 @@ public class PreconditionsTests
     [InlineData(After, false)]
     [InlineData("nonsense", false)]
     public void AllowsRange_IfRange_OnlyForTheSameVersion(string? ifRange, bool expected) =>
-        Assert.Equal(expected, Preconditions.AllowsRange(ifRange, Tag, _modified));
+        Assert.Equal(expected, Preconditions.AllowsRange(ifRange, Tag, Modified));
 }

@@ -9,7 +9,7 @@ namespace BytePort.Edge.Tests.StaticFiles;
 public class StaticHandlerTests
 {
     private const string Host = "site.example";
-    private static readonly string _text = string.Concat(Enumerable.Range(0, 400).Select(i => $"line {i}\n"));
+    private static readonly string Text = string.Concat(Enumerable.Range(0, 400).Select(i => $"line {i}\n"));
 
     [Fact]
     public async Task Get_Page_HasContentAndHeaders()
@@ -53,7 +53,7 @@ public class StaticHandlerTests
         Assert.Equal(expected is null, Header(response, "ETag") == Header(plain, "ETag"));
         var body = await response.Content.ReadAsStreamAsync(TestContext.Current.CancellationToken);
         using var decoded = expected switch { "br" => new BrotliStream(body, CompressionMode.Decompress), "gzip" => new GZipStream(body, CompressionMode.Decompress), _ => body };
-        Assert.Equal(_text, await new StreamReader(decoded).ReadToEndAsync(TestContext.Current.CancellationToken));
+        Assert.Equal(Text, await new StreamReader(decoded).ReadToEndAsync(TestContext.Current.CancellationToken));
     }
 
     [Fact]
@@ -62,7 +62,7 @@ public class StaticHandlerTests
         await using var edge = await StartAsync();
         var raw = await edge.SendRawAsync($"HEAD /text.txt HTTP/1.1\r\nHost: {Host}\r\nRange: bytes=0-1\r\nConnection: close\r\n\r\n");
         Assert.StartsWith("HTTP/1.1 200 OK\r\n", raw, StringComparison.Ordinal);
-        Assert.Contains($"\r\nContent-Length: {_text.Length}\r\n", raw, StringComparison.Ordinal);
+        Assert.Contains($"\r\nContent-Length: {Text.Length}\r\n", raw, StringComparison.Ordinal);
         Assert.EndsWith("\r\n\r\n", raw, StringComparison.Ordinal);
     }
 
@@ -152,7 +152,7 @@ public class StaticHandlerTests
         await using var edge = await StartAsync();
         using var response = await edge.GetAsync(Host, "/text.txt", ("Range", "bytes=999999-"));
         Assert.Equal(HttpStatusCode.RequestedRangeNotSatisfiable, response.StatusCode);
-        Assert.Equal($"bytes */{_text.Length}", Header(response, "Content-Range"));
+        Assert.Equal($"bytes */{Text.Length}", Header(response, "Content-Range"));
     }
 
     [Fact]
@@ -276,7 +276,7 @@ public class StaticHandlerTests
                 edge.File("docs/index.html", "docs"),
                 edge.File("404.html", "lost"),
                 edge.File("sp ace/ü.html", "unicode"),
-                edge.File("text.txt", _text, compress: true),
+                edge.File("text.txt", Text, compress: true),
                 edge.File("assets/app.3f2a9c1d.js", "js", immutable: true),
                 edge.File("large.bin", Large()),
             ],

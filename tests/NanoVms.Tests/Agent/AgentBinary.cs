@@ -5,9 +5,9 @@ namespace NanoVms.Tests.Agent;
 /// <summary>The real agent, published once: <c>BYTEPORT_AGENT</c>, or the tree's own, made anew when its sources are newer.</summary>
 internal static class AgentBinary
 {
-    private static readonly Lazy<Task<string>> _path = new(FindAsync);
+    private static readonly Lazy<Task<string>> Published = new(FindAsync);
 
-    public static Task<string> PathAsync => _path.Value;
+    public static Task<string> PathAsync => Published.Value;
 
     private static async Task<string> FindAsync()
     {

@@ -8,7 +8,7 @@ namespace NanoVms.Tests.Agent;
 /// <summary>A real guest under QEMU's TCG, started by hand: the smallest thing that shows the agent as a first process.</summary>
 internal sealed class BootedGuest : IAsyncDisposable
 {
-    private static readonly string[] _programs = ["sh", "cat", "id", "ls", "sleep", "hostname", "mount", "ip", "stat", "df", "ps", "env", "head", "sha256sum", "dd", "mkdir"];
+    private static readonly string[] Programs = ["sh", "cat", "id", "ls", "sleep", "hostname", "mount", "ip", "stat", "df", "ps", "env", "head", "sha256sum", "dd", "mkdir"];
 
     private readonly Process _process;
     private readonly string _folder;
@@ -81,7 +81,7 @@ internal sealed class BootedGuest : IAsyncDisposable
         Directory.CreateDirectory(Path.Combine(root, "usr/bin"));
         foreach (var link in (string[])["bin", "lib", "lib64"])
             File.CreateSymbolicLink(Path.Combine(root, link), "usr/" + link);
-        foreach (var program in _programs)
+        foreach (var program in Programs)
         {
             var path = ((string[])["/usr/bin/", "/bin/", "/usr/sbin/", "/sbin/"]).Select(f => f + program).First(File.Exists);
             File.Copy(path, Path.Combine(root, "usr/bin", program));

@@ -9,7 +9,7 @@ namespace NanoVms.Tests.Agent;
 public sealed class GuestBootTests
 {
     // A microvm has no PCI bus, which the kernel calls fatal; and a shutdown is a restart that QEMU does not do.
-    private static readonly string[] _normalLines = ["PCI: Fatal: No config space", "reboot: Restarting system"];
+    private static readonly string[] NormalLines = ["PCI: Fatal: No config space", "reboot: Restarting system"];
 
     [Fact]
     public async Task Boot_RealGuest_BecomesWhatTheHostDescribes()
@@ -55,7 +55,7 @@ public sealed class GuestBootTests
         await again.ShutdownAsync(cancel);
         await guest.WaitForExitAsync(cancel);
         var console = await File.ReadAllLinesAsync(guest.ConsolePath, cancel);
-        Assert.DoesNotContain(console, line => !_normalLines.Any(line.Contains));
+        Assert.DoesNotContain(console, line => !NormalLines.Any(line.Contains));
     }
 
     private static GuestConfig Config() => new()

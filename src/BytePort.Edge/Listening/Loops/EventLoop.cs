@@ -17,13 +17,13 @@ internal sealed class EventLoop : IDisposable
     private const int LookMilliseconds = 1000;
 
     /// <summary>struct epoll_event is packed on x86-64 only (epoll_ctl(2)): 4 bytes of events, then 8 of our data.</summary>
-    private static readonly bool _packed = RuntimeInformation.ProcessArchitecture == Architecture.X64;
-    private static readonly int _eventBytes = _packed ? 12 : 16;
-    private static readonly int _dataOffset = _packed ? 4 : 8;
+    private static readonly bool Packed = RuntimeInformation.ProcessArchitecture == Architecture.X64;
+    private static readonly int EventBytes = Packed ? 12 : 16;
+    private static readonly int DataOffset = Packed ? 4 : 8;
 
     private readonly SafeFileHandle _epoll;
     private readonly ConcurrentDictionary<int, LoopConnection> _connections = new();
-    private readonly byte[] _events = new byte[_eventBytes * MaxEvents];
+    private readonly byte[] _events = new byte[EventBytes * MaxEvents];
     private readonly Thread _thread;
     private volatile bool _stopped;
 
@@ -46,9 +46,9 @@ internal sealed class EventLoop : IDisposable
         var socket = connection.Socket.SafeHandle;
         var number = (int)socket.DangerousGetHandle();
         _connections[number] = connection;
-        var registration = new byte[_eventBytes];
+        var registration = new byte[EventBytes];
         MemoryMarshal.Write(registration, Native.Readable | Native.Writable | Native.PeerClosed | Native.EdgeTriggered);
-        MemoryMarshal.Write(registration.AsSpan(_dataOffset), (long)number);
+        MemoryMarshal.Write(registration.AsSpan(DataOffset), (long)number);
         if (Native.ControlEpoll(_epoll, Native.EpollAdd, socket, ref registration[0]) == 0)
             return;
         var error = Marshal.GetLastPInvokeError();
@@ -69,10 +69,10 @@ internal sealed class EventLoop : IDisposable
                 throw new Win32Exception(Marshal.GetLastPInvokeError(), "The edge cannot wait for sockets (epoll_wait).");
             for (var i = 0; i < count; i++)
             {
-                var entry = _events.AsSpan(i * _eventBytes);
+                var entry = _events.AsSpan(i * EventBytes);
 
                 // An event may be for a number's former owner: then the new one looks for nothing, which does no harm.
-                if (_connections.TryGetValue((int)MemoryMarshal.Read<long>(entry[_dataOffset..]), out var connection))
+                if (_connections.TryGetValue((int)MemoryMarshal.Read<long>(entry[DataOffset..]), out var connection))
                     connection.OnReady(MemoryMarshal.Read<uint>(entry));
             }
         }

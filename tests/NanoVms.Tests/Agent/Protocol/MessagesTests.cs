@@ -10,7 +10,7 @@ namespace NanoVms.Tests.Agent.Protocol;
 /// <summary>The bytes are frozen: a machine keeps its agent when the host is upgraded. New cases are added, old ones are not changed.</summary>
 public sealed class MessagesTests
 {
-    private static readonly DateTimeOffset _time = new(2024, 5, 6, 7, 8, 9, TimeSpan.Zero);
+    private static readonly DateTimeOffset Time = new(2024, 5, 6, 7, 8, 9, TimeSpan.Zero);
 
     [Fact]
     public void WriteHello_Token_IsFrozen() =>
@@ -28,7 +28,7 @@ public sealed class MessagesTests
             Network = new GuestNetwork(IPAddress.Parse("10.1.2.3"), 24, IPAddress.Parse("10.1.2.1"), null, 1400),
             Hosts = new Dictionary<string, string> { ["x"] = "1.2.3.4" },
             CaBundle = "pem",
-            UtcNow = _time,
+            UtcNow = Time,
             RandomSeed = new byte[] { 9, 8 },
         };
         const string Frozen =
@@ -39,7 +39,7 @@ public sealed class MessagesTests
         var read = Messages.ReadConfig(Convert.FromHexString(Frozen));
         Assert.Equal(Frozen, Written(w => Messages.WriteConfig(w, read)));
         Assert.Equal(config.Network, read.Network);
-        Assert.Equal(_time, read.UtcNow);
+        Assert.Equal(Time, read.UtcNow);
     }
 
     [Fact]
@@ -78,9 +78,9 @@ public sealed class MessagesTests
     public void WriteOutput_Chunk_IsFrozen()
     {
         const string Frozen = "0700000000000000" + "01" + "80122e51a5ed3c00" + "6869";
-        Assert.Equal(Frozen, Written(w => Messages.WriteOutput(w, 7, true, _time.UtcTicks - DateTimeOffset.UnixEpoch.Ticks, "hi"u8)));
+        Assert.Equal(Frozen, Written(w => Messages.WriteOutput(w, 7, true, Time.UtcTicks - DateTimeOffset.UnixEpoch.Ticks, "hi"u8)));
         var chunk = Messages.ReadOutput(Convert.FromHexString(Frozen));
-        Assert.Equal((7L, true, _time), (chunk.Offset, chunk.IsError, chunk.Time));
+        Assert.Equal((7L, true, Time), (chunk.Offset, chunk.IsError, chunk.Time));
         Assert.Equal("hi"u8, chunk.Data.Span);
     }
 
