@@ -15,7 +15,7 @@ internal sealed record ReceivedRequest(string Method, string Path, string Query,
 /// <summary>A server on the loopback address that answers as it is told and remembers what it was asked.</summary>
 internal sealed class FakeServer : IAsyncDisposable
 {
-    private readonly HttpListener _listener = new();
+    private readonly HttpListener _listener;
     private readonly ConcurrentDictionary<string, Func<HttpListenerContext, ReceivedRequest, Task>> _answers = new();
     private readonly ConcurrentQueue<ReceivedRequest> _requests = new();
     private readonly ConcurrentQueue<Exception> _failures = new();
@@ -23,9 +23,7 @@ internal sealed class FakeServer : IAsyncDisposable
 
     public FakeServer()
     {
-        Url = $"http://127.0.0.1:{FreePort()}/";
-        _listener.Prefixes.Add(Url);
-        _listener.Start();
+        (_listener, Url) = Listen();
         _loop = ServeAsync();
     }
 
@@ -83,6 +81,25 @@ internal sealed class FakeServer : IAsyncDisposable
         _listener.Abort();
         await _loop;
         Assert.Empty(_failures);
+    }
+
+    /// <summary>Between finding a free port and taking it, another test may be quicker.</summary>
+    private static (HttpListener Listener, string Url) Listen()
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            var url = $"http://127.0.0.1:{FreePort()}/";
+            var listener = new HttpListener { Prefixes = { url } };
+            try
+            {
+                listener.Start();
+                return (listener, url);
+            }
+            catch (HttpListenerException) when (attempt < 20)
+            {
+                listener.Close();
+            }
+        }
     }
 
     private async Task ServeAsync()

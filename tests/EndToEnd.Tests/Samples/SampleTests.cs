@@ -52,7 +52,7 @@ public class SampleTests(RunningPlatform platform)
         await platform.DeployLiveAsync(platform.SampleUrl("unified"), "unified");
 
         Assert.Contains("<html", await platform.PageAsync("unified"), StringComparison.OrdinalIgnoreCase);
-        Assert.NotNull(JsonNode.Parse(await platform.PageAsync("unified", "/api/hello")));
+        Assert.NotNull(JsonNode.Parse(await platform.PageAsync("unified", "/api/name")));
     }
 
     private async Task AssertOwnKernelAsync(string project)
