@@ -117,9 +117,9 @@ public sealed class MachineHostTests
         await test.Host.DisposeAsync();
         _ = await TestBoot.Files;
         _ = await TestBoot.Layer;
-        using var child = Process.Start(new ProcessStartInfo(Environment.ProcessPath!)
+        using var child = Process.Start(new ProcessStartInfo(Path.ChangeExtension(typeof(MachineHostTests).Assembly.Location, null))
         {
-            ArgumentList = { Path.ChangeExtension(typeof(MachineHostTests).Assembly.Location, ".dll"), HostChild.Verb, test.Options.Folder, test.Options.Network.BridgeName },
+            ArgumentList = { HostChild.Verb, test.Options.Folder, test.Options.Network.BridgeName },
             RedirectStandardOutput = true,
         })!;
         var id = await child.StandardOutput.ReadLineAsync().WaitAsync(Soon);
