@@ -60,10 +60,7 @@ internal sealed class MachineBuild(
     private IEnumerable<string> Commands()
     {
         string?[] wanted = [plan.InstallCommand, plan.BuildCommand, plan.PruneCommand];
-        var commands = wanted.OfType<string>().Where(command => command.Length > 0).ToList();
-        if (stack.Name == "python" && commands.Count > 0)
-            commands.Insert(0, "test -d .venv || python3 -m venv .venv");
-        return commands;
+        return wanted.OfType<string>().Where(command => command.Length > 0);
     }
 
     private async Task<Machine> StartAsync(string sourceLayer, string outputImage, CancellationToken cancellationToken)

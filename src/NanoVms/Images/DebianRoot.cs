@@ -42,15 +42,18 @@ internal static class DebianRoot
         return new Command("mmdebstrap", arguments) { Timeout = TimeSpan.FromMinutes(15), Environment = environment };
     }
 
+    /// <summary>One of the recipe's commands, inside the root.</summary>
+    public static Command Chroot(string folder, IReadOnlyList<string> command) =>
+        new("chroot", [folder, .. command]) { Timeout = TimeSpan.FromMinutes(5), Environment = new Dictionary<string, string> { ["HOME"] = "/root" } };
+
     /// <summary>The account that services run as, and nothing that only the installation needed.</summary>
     public static void Finish(DebianRecipe recipe, string folder)
     {
         Append("etc/passwd", "app:x:1000:1000:app:/home/app:/bin/sh\n");
         Append("etc/group", "app:x:1000:\n");
         Append("etc/shadow", "app:!:19000:0:99999:7:::\n");
-        var home = Directory.CreateDirectory(Path.Combine(folder, "home/app"));
-        FileOwner.Set(home.FullName, 1000, 1000);
-        Directory.CreateDirectory(Path.Combine(folder, "app"));
+        foreach (var name in (ReadOnlySpan<string>)["app", "home/app"])
+            GiveToApp(new DirectoryInfo(Path.Combine(folder, name)));
         foreach (var name in (IEnumerable<string>)["var/cache/debconf", "var/cache/apt", "var/lib/apt", "var/log", "var/lib/dpkg/info", .. recipe.Trim])
         {
             var path = Path.Combine(folder, name);
@@ -61,5 +64,19 @@ internal static class DebianRoot
         Directory.CreateDirectory(Path.Combine(folder, "var/log"));
 
         void Append(string name, string line) => File.AppendAllText(Path.Combine(folder, name), line);
+    }
+
+    private static void GiveToApp(DirectoryInfo folder)
+    {
+        folder.Create();
+        FileOwner.Set(folder.FullName, 1000, 1000);
+        foreach (var entry in folder.EnumerateFileSystemInfos())
+        {
+            // By hand, because the framework's recursion follows links.
+            if (entry is DirectoryInfo { LinkTarget: null } below)
+                GiveToApp(below);
+            else
+                FileOwner.Set(entry.FullName, 1000, 1000);
+        }
     }
 }

@@ -10,7 +10,7 @@ namespace NanoVms.Images;
 internal sealed record StackRecipe
 {
     // Part of every key: raised when the same recipe would give other bytes.
-    private const string BuilderVersion = "1";
+    private const string BuilderVersion = "2";
 
     private static readonly Lazy<FrozenDictionary<string, StackRecipe>> All = new(ReadAll);
 
@@ -66,6 +66,9 @@ internal sealed record DebianRecipe
     public string Suite { get; init; } = "";
 
     public List<string> Packages { get; init; } = [];
+
+    /// <summary>Commands, as argument lists, run in the root once the packages are installed.</summary>
+    public List<List<string>> Run { get; init; } = [];
 
     /// <summary>Folders to remove at the end, relative to the root.</summary>
     public List<string> Trim { get; init; } = [];

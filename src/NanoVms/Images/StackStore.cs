@@ -9,6 +9,10 @@ namespace NanoVms.Images;
 /// </summary>
 internal sealed class StackStore(string folder, TimeProvider time)
 {
+    // Measured with Node 22 in an emulated guest: the first start of node takes 2.1 s of processor time from an image that
+    // is not compressed, 3.3 s from lz4hc, 2.8 s from lz4hc in blocks of 64 KiB. It costs 90 MiB of disk a stack, once a host.
+    private const LayerCompression Compression = LayerCompression.None;
+
     private readonly string _layers = Path.Combine(folder, "stacks");
     private readonly string _aside = Path.Combine(folder, "stacks", "aside");
     private readonly NpmRegistry _registry = new(Path.Combine(folder, "registry"), time);
@@ -40,8 +44,10 @@ internal sealed class StackStore(string folder, TimeProvider time)
             {
                 var root = Path.Combine(work, "root");
                 await CommandRunner.RunCheckedAsync(DebianRoot.Command(recipe.Debian!, root), cancellationToken);
+                foreach (var command in recipe.Debian!.Run)
+                    await CommandRunner.RunCheckedAsync(DebianRoot.Chroot(root, command), cancellationToken);
                 DebianRoot.Finish(recipe.Debian!, root);
-                await LayerPacker.PackRootAsync(root, output, LayerCompression.Lz4Hc, cancellationToken);
+                await LayerPacker.PackRootAsync(root, output, Compression, cancellationToken);
             },
             progress,
             cancellationToken);
@@ -104,7 +110,7 @@ internal sealed class StackStore(string folder, TimeProvider time)
         }
 
         await LayerPacker.PackAsync(
-            Path.Combine(work, "root"), output, new LayerOptions { Prefix = "", Compression = LayerCompression.Lz4Hc }, cancellationToken);
+            Path.Combine(work, "root"), output, new LayerOptions { Prefix = "", Compression = Compression }, cancellationToken);
     }
 
     private async Task<NpmPackage> ManagerForAsync(NpmRecipe npm, SemanticVersion runtime, IProgress<string>? progress, CancellationToken cancellationToken)
