@@ -7,10 +7,10 @@ namespace BytePort.Builds.Tests.Sources;
 
 public sealed class PathPropertyTests
 {
-    private static readonly string[] _parts = ["a", "b", "..", ".", "", "c:", "\\", "\0", "link", "é", "\n", "..."];
+    private static readonly string[] Parts = ["a", "b", "..", ".", "", "c:", "\\", "\0", "link", "é", "\n", "..."];
 
     private static Gen<string> Names =>
-        from parts in Gen.Elements(_parts).ListOf(6)
+        from parts in Gen.Elements(Parts).ListOf(6)
         from slash in Gen.Elements("", "/")
         select slash + string.Join('/', parts);
 
