@@ -19,6 +19,7 @@ internal sealed class Dispatcher
     private readonly Dictionary<uint, OutputStream> _streams = [];
     private readonly List<uint> _finished = [];
     private readonly WireWriter _writer = new();
+    private LoopTimer? _thawing;
     private bool _greeted;
     private bool _configured;
 
@@ -84,6 +85,9 @@ internal sealed class Dispatcher
 
     private void Handle(FrameType type, uint stream, ReadOnlySpan<byte> message)
     {
+        // Whatever writes to a frozen disk waits for its thaw, and the agent must not: it is the one who does that.
+        if (_guest is { IsFrozen: true } && type is FrameType.Run or FrameType.Configure or FrameType.StartMain)
+            throw new AgentFailure("the guest is frozen; thaw it first");
         var reader = new WireReader(message);
         switch (type)
         {
@@ -126,7 +130,14 @@ internal sealed class Dispatcher
             case FrameType.Synchronize:
                 GuestSystem.Synchronize(_guest, reader.Time(), reader.Bytes());
                 break;
+            case FrameType.Freeze:
+                Freeze(reader.Duration());
+                break;
+            case FrameType.Thaw:
+                Thaw(Messages.ReadThaw(ref reader));
+                break;
             case FrameType.Shutdown:
+                _guest?.Unfreeze();
                 IsStopping = true;
                 break;
             default:
@@ -134,6 +145,24 @@ internal sealed class Dispatcher
         }
 
         _channel.Send(FrameType.Done, stream, default);
+    }
+
+    private void Freeze(TimeSpan limit)
+    {
+        if (_guest is null)
+            throw new AgentFailure("this agent only serves processes; the computer is not its own to freeze");
+        _thawing?.Stop();
+        // A host that died in the middle of a snapshot must not leave a machine that never moves again.
+        _thawing = _loop.After(limit, _guest.Unfreeze);
+        _guest.Freeze();
+    }
+
+    private void Thaw(ThawConfig config)
+    {
+        if (_guest is null)
+            return;
+        _guest.Thaw(config);
+        _thawing?.Stop();
     }
 
     private void OpenReader(uint stream, long from, uint credit)

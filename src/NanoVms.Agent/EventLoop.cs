@@ -12,6 +12,7 @@ internal sealed unsafe class EventLoop
 
     private readonly int _epoll = Libc.EpollCreate(Libc.O_CLOEXEC);
     private readonly Dictionary<int, Action<uint>> _handlers = [];
+    private readonly List<LoopTimer> _timers = [];
 
     /// <summary>Called after every batch of events.</summary>
     public Action? Idle { get; set; }
@@ -36,12 +37,20 @@ internal sealed unsafe class EventLoop
         _handlers.Remove(fd);
     }
 
+    /// <summary>Calls back once after a time, unless the timer is stopped before.</summary>
+    public LoopTimer After(TimeSpan time, Action action)
+    {
+        var timer = new LoopTimer(Clock.Uptime + time.Ticks, action);
+        _timers.Add(timer);
+        return timer;
+    }
+
     /// <summary>Waits for events and hands them out, once.</summary>
     public void RunOnce(int milliseconds = -1)
     {
         var items = stackalloc Libc.EpollEvent[Batch];
         // SAFETY: at most Batch items are written.
-        var count = Libc.EpollWait(_epoll, items, Batch, milliseconds);
+        var count = Libc.EpollWait(_epoll, items, Batch, UntilNextTimer(milliseconds));
         for (var i = 0; i < count; i++)
         {
             // An earlier handler of this batch may have removed it.
@@ -49,7 +58,33 @@ internal sealed unsafe class EventLoop
                 Guard(handler, items[i].Events);
         }
 
+        RunTimers();
         Guard(_ => Idle?.Invoke(), 0);
+    }
+
+    private int UntilNextTimer(int milliseconds)
+    {
+        foreach (var timer in _timers)
+        {
+            // Rounded up: a timer that is not quite due would make the loop spin.
+            var left = (int)Math.Clamp(((timer.Deadline - Clock.Uptime) / TimeSpan.TicksPerMillisecond) + 1, 0, int.MaxValue);
+            milliseconds = milliseconds < 0 ? left : Math.Min(milliseconds, left);
+        }
+
+        return milliseconds;
+    }
+
+    private void RunTimers()
+    {
+        for (var i = _timers.Count - 1; i >= 0; i--)
+        {
+            var timer = _timers[i];
+            if (!timer.IsStopped && timer.Deadline > Clock.Uptime)
+                continue;
+            _timers.RemoveAt(i);
+            if (!timer.IsStopped)
+                Guard(_ => timer.Action(), 0);
+        }
     }
 
     private void Guard(Action<uint> handler, uint events)

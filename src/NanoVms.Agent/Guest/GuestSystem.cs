@@ -6,6 +6,15 @@ namespace NanoVms.Agent.Guest;
 internal sealed class GuestSystem
 {
     private const ulong MaxOpenFiles = 65536;
+    private const string Card = "eth0";
+
+    private readonly ProcessFreezer _processes = new();
+    private readonly DiskFreezer _disks = new();
+
+    // What a thaw may change in part. Without what is large or secret.
+    private GuestConfig? _config;
+
+    public bool IsFrozen { get; private set; }
 
     /// <summary>A descriptor inside the writable layer; -1 without a disk.</summary>
     public int DiskFolder { get; private set; } = -1;
@@ -59,7 +68,68 @@ internal sealed class GuestSystem
         // 6.
         NetworkSetup.BringUp("lo");
         if (config.Network is { } network)
-            NetworkSetup.Configure("eth0", network);
+            NetworkSetup.Configure(Card, network);
+        _config = config with { CaBundle = null, RandomSeed = default };
+    }
+
+    /// <summary>First the processes, so that the disks hold what they wrote last.</summary>
+    public void Freeze()
+    {
+        if (IsFrozen)
+            return;
+        IsFrozen = true;
+        _processes.Freeze();
+        _disks.Freeze(DiskFolder);
+    }
+
+    /// <summary>Ends a freeze and changes nothing else.</summary>
+    public void Unfreeze()
+    {
+        if (!IsFrozen)
+            return;
+        _disks.Thaw(DiskFolder);
+        _processes.Thaw();
+        IsFrozen = false;
+    }
+
+    /// <summary>Goes on, perhaps as another machine.</summary>
+    /// <remarks>
+    /// 1. the disks, without which the agent itself could not write; 2. clock and randomness; 3. names and numbers; 4. the network;
+    /// 5. the processes, which see only the outcome.
+    /// </remarks>
+    public void Thaw(ThawConfig thaw)
+    {
+        // 1.
+        _disks.Thaw(DiskFolder);
+
+        // 2.
+        Synchronize(this, thaw.UtcNow, thaw.RandomSeed.Span);
+
+        // 3.
+        if (_config is { } before)
+        {
+            _config = before with
+            {
+                Hostname = thaw.Hostname ?? before.Hostname,
+                Hosts = thaw.Hosts ?? before.Hosts,
+                Network = thaw.Network ?? before.Network,
+            };
+            if (thaw.Hostname is not null || thaw.Hosts is not null || thaw.Network is not null)
+                Identity.Apply(_config);
+            if (thaw.NewIdentity)
+                Identity.Renew();
+
+            // 4.
+            NetworkSetup.Change(Card, thaw.MacAddress, thaw.Network, before.Network);
+        }
+        else if (thaw.Network is not null || thaw.Hostname is not null || thaw.Hosts is not null)
+        {
+            throw new AgentFailure("the guest was not configured before it was frozen: configure it with its own network instead");
+        }
+
+        // 5.
+        _processes.Thaw();
+        IsFrozen = false;
     }
 
     /// <summary>Sets the clock and stirs the seed into the kernel's randomness. Does nothing on a computer that is not the agent's own.</summary>

@@ -6,6 +6,10 @@ namespace NanoVms.Agent.Guest;
 /// <summary>The guest's own name and the names it knows.</summary>
 internal static unsafe class Identity
 {
+    private const string MachineId = "/etc/machine-id";
+    private const string BootId = "/proc/sys/kernel/random/boot_id";
+    private const string NewBootId = "/run/nanovms.boot-id";
+
     public static void Apply(GuestConfig config)
     {
         var name = Encoding.UTF8.GetBytes(config.Hostname);
@@ -30,5 +34,16 @@ internal static unsafe class Identity
         Files.MakeDirectory("/etc/ssl");
         Files.MakeDirectory("/etc/ssl/certs");
         Files.Write("/etc/ssl/certs/ca-certificates.crt", config.CaBundle);
+    }
+
+    /// <summary>Gives a clone numbers of its own: of the machine, where its image has one, and of the boot.</summary>
+    public static void Renew()
+    {
+        if (Files.Exists(MachineId))
+            Files.Write(MachineId, Guid.NewGuid().ToString("N") + "\n");
+
+        // The kernel makes up its boot id once; programs that read the file see another by one laid over it.
+        Files.Write(NewBootId, Guid.NewGuid() + "\n", 0x124);
+        Mounts.Bind(NewBootId, BootId);
     }
 }

@@ -13,7 +13,18 @@ internal static class Mounts
     public const nuint NoAccessTimes = 1024;
     public const nuint Move = 8192;
 
+    private const nuint BindMount = 4096;
+    private const int Detach = 2;
     private const uint AnyoneButOwnFiles = 0x3FF;
+
+    /// <summary>Lays one file over another, in place of what was laid there before.</summary>
+    public static unsafe void Bind(string source, string target)
+    {
+        // SAFETY: the array is pinned for the call and ends in a zero. An error says that nothing was there.
+        fixed (byte* name = Files.Path(target))
+            _ = Libc.Unmount(name, Detach);
+        Files.Mount(source, target, "", BindMount);
+    }
 
     public static void PrepareUserSpace()
     {

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Globalization;
 using System.Net;
 using System.Text;
 using NanoVms.Agent.Interop;
@@ -14,18 +15,36 @@ internal static unsafe class NetworkSetup
     private const nuint SetAddress = 0x8916;
     private const nuint SetMask = 0x891C;
     private const nuint SetMtu = 0x8922;
+    private const nuint SetHardwareAddress = 0x8924;
+    private const short Ethernet = 1;
     private const int NameLength = 16;
     private const short Up = 1;
 
-    public static void BringUp(string card)
+    public static void BringUp(string card) => Switch(card, up: true);
+
+    /// <summary>
+    /// Gives a card another identity. It is down meanwhile, which forgets addresses, routes and neighbors of the old one; when it
+    /// comes up it tells its neighbors.
+    /// </summary>
+    /// <param name="mac">Six bytes in hexadecimal with colons, or null to keep it.</param>
+    /// <param name="network">Null keeps addresses and routes.</param>
+    public static void Change(string card, string? mac, GuestNetwork? network, GuestNetwork? before)
     {
-        // struct ifreq: the name, then a union of 24 bytes.
-        Span<byte> request = stackalloc byte[40];
-        Name(card, request);
-        Ask(GetFlags, request, $"find the network card {card}");
-        var flags = BinaryPrimitives.ReadInt16LittleEndian(request[NameLength..]);
-        BinaryPrimitives.WriteInt16LittleEndian(request[NameLength..], (short)(flags | Up));
-        Ask(SetFlags, request, $"bring the network card {card} up");
+        if (mac is null && network is null)
+            return;
+        Files.TryWrite($"/proc/sys/net/ipv4/conf/{card}/arp_notify", "1");
+        Switch(card, up: false);
+        if (mac is not null)
+            SetMac(card, mac);
+        if (network is not null)
+        {
+            Configure(card, network);
+            return;
+        }
+
+        Switch(card, up: true);
+        if (before?.Gateway is { } gateway)
+            Route(gateway);
     }
 
     public static void Configure(string card, GuestNetwork network)
@@ -47,6 +66,32 @@ internal static unsafe class NetworkSetup
         BringUp(card);
         if (network.Gateway is not null)
             Route(network.Gateway);
+    }
+
+    private static void Switch(string card, bool up)
+    {
+        // struct ifreq: the name, then a union of 24 bytes.
+        Span<byte> request = stackalloc byte[40];
+        Name(card, request);
+        Ask(GetFlags, request, $"find the network card {card}");
+        var flags = BinaryPrimitives.ReadInt16LittleEndian(request[NameLength..]);
+        BinaryPrimitives.WriteInt16LittleEndian(request[NameLength..], (short)(up ? flags | Up : flags & ~Up));
+        Ask(SetFlags, request, $"bring the network card {card} {(up ? "up" : "down")}");
+    }
+
+    private static void SetMac(string card, string mac)
+    {
+        Span<byte> request = stackalloc byte[40];
+        Name(card, request);
+        BinaryPrimitives.WriteInt16LittleEndian(request[NameLength..], Ethernet);
+        var parts = mac.Split(':');
+        for (var i = 0; i < 6; i++)
+        {
+            if (parts.Length != 6 || !byte.TryParse(parts[i], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out request[NameLength + 2 + i]))
+                throw new AgentFailure($"'{mac}' is not a MAC address");
+        }
+
+        Ask(SetHardwareAddress, request, $"give {card} the MAC address {mac}");
     }
 
     private static void Route(IPAddress gateway)

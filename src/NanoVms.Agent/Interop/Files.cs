@@ -113,6 +113,13 @@ internal static unsafe class Files
         }
     }
 
+    public static bool TryMakeDirectory(string path, uint mode = 0x1ED)
+    {
+        // SAFETY: as in TryOpen.
+        fixed (byte* name = Path(path))
+            return Libc.MakeDirectory(name, mode) == 0;
+    }
+
     public static void Link(string target, string path)
     {
         TryUnlink(path);

@@ -133,6 +133,9 @@ internal static unsafe partial class Libc
     [LibraryImport("libc", EntryPoint = "mount", SetLastError = true)]
     public static partial int Mount(byte* source, byte* target, byte* type, nuint flags, byte* options);
 
+    [LibraryImport("libc", EntryPoint = "umount2", SetLastError = true)]
+    public static partial int Unmount(byte* target, int flags);
+
     [LibraryImport("libc", EntryPoint = "chroot", SetLastError = true)]
     public static partial int ChangeRoot(byte* path);
 

@@ -16,6 +16,7 @@ public sealed class AgentConnection : IAsyncDisposable
 
     private static readonly TimeSpan AnswerTime = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan ConfigureTime = TimeSpan.FromSeconds(120);
+    private static readonly TimeSpan FreezeTime = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan KillTime = TimeSpan.FromSeconds(5);
 
     private readonly FrameLink _link;
@@ -139,10 +140,46 @@ public sealed class AgentConnection : IAsyncDisposable
             FrameType.Synchronize, w => w.Time(utcNow).Bytes(randomSeed.Span), FrameType.Done, AnswerTime, cancellationToken);
     }
 
+    /// <summary>
+    /// Makes the guest still for a snapshot: its processes stop, what they wrote is on the disks, and the writable file systems are
+    /// consistent and take no more. Only then is a copy of memory and disks one moment of the guest.
+    /// </summary>
+    /// <param name="limit">1 s to 1 h of the guest's time, after which it goes on by itself whatever became of the host; a restored
+    /// guest counts on from where the snapshot was taken.</param>
+    /// <exception cref="AgentException">It cannot be frozen (it goes on), or its agent is too old for it.</exception>
+    public Task FreezeAsync(TimeSpan limit, CancellationToken cancellationToken)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(limit, TimeSpan.FromSeconds(1));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(limit, TimeSpan.FromHours(1));
+        Require(2, "be frozen for a snapshot");
+        return _link.AskAsync(FrameType.Freeze, w => w.Duration(limit), FrameType.Done, FreezeTime, cancellationToken);
+    }
+
+    /// <summary>
+    /// Lets a frozen guest go on: sets its clock, reseeds its randomness, gives it another identity where asked, and only then
+    /// lets its processes run. Also for a guest that was restored without having been frozen.
+    /// </summary>
+    /// <exception cref="ArgumentException">A value cannot be applied; nothing was sent.</exception>
+    /// <exception cref="AgentException">A step failed; the processes are still frozen and it can be tried again until the limit of
+    /// <see cref="FreezeAsync"/>. Or the agent is too old for it.</exception>
+    public Task ThawAsync(ThawConfig config, CancellationToken cancellationToken)
+    {
+        RequestRules.Check(config);
+        Require(2, "be thawed");
+        return _link.AskAsync(FrameType.Thaw, w => Messages.WriteThaw(w, config), FrameType.Done, FreezeTime, cancellationToken);
+    }
+
     /// <summary>Ends every process, writes disks out and powers the guest off. Returns when the agent has taken the order.</summary>
     public Task ShutdownAsync(CancellationToken cancellationToken) =>
         _link.AskAsync(FrameType.Shutdown, _ => { }, FrameType.Done, AnswerTime, cancellationToken);
 
     /// <summary>Closes the stream. The guest goes on; processes of <see cref="RunAsync"/> are killed.</summary>
     public ValueTask DisposeAsync() => _link.DisposeAsync();
+
+    /// <summary>A machine keeps the agent it was started with, which may be older than this host.</summary>
+    private void Require(int protocol, string what)
+    {
+        if (Info.Protocol < protocol)
+            throw new AgentException($"The machine runs an older agent (protocol {Info.Protocol}, this needs {protocol}), so it cannot {what}: start the machine anew.");
+    }
 }

@@ -11,4 +11,8 @@ namespace NanoVms.Agent;
 /// <param name="Main">Whether the main process was started, runs, or ended.</param>
 /// <param name="MainExit">How it ended; null unless <paramref name="Main"/> is <see cref="MainState.Exited"/>.</param>
 public sealed record AgentInfo(
-    string Version, string KernelRelease, Guid BootId, TimeSpan Uptime, bool IsConfigured, MainState Main, ProcessExit? MainExit);
+    string Version, string KernelRelease, Guid BootId, TimeSpan Uptime, bool IsConfigured, MainState Main, ProcessExit? MainExit)
+{
+    /// <summary>The version of the protocol that this connection speaks. A machine keeps its agent when the host is upgraded.</summary>
+    public int Protocol { get; init; } = 1;
+}

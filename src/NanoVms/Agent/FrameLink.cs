@@ -161,7 +161,7 @@ internal sealed class FrameLink(Stream stream, TimeProvider time) : IAsyncDispos
             var (version, least, most) = (reader.UInt16(), reader.UInt16(), reader.UInt16());
             if (version is < Wire.MinVersion or > Wire.MaxVersion)
                 throw new AgentException($"The guest's agent speaks protocol versions {least} to {most}, this host {Wire.MinVersion} to {Wire.MaxVersion}: start the machine anew.");
-            info = Messages.ReadInfo(ref reader);
+            info = Messages.ReadInfo(ref reader) with { Protocol = version };
         }
 
         return info;

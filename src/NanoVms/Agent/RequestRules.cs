@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.NetworkInformation;
 using System.Net.Sockets;
 using NanoVms.Agent.Protocol;
 using NanoVms.Machines;
@@ -34,24 +35,30 @@ internal static class RequestRules
     public static void Check(GuestConfig config)
     {
         ArgumentNullException.ThrowIfNull(config);
-        if (config.Hostname.Length is 0 or > MaxHostName || !IsName(config.Hostname))
-            throw new ArgumentException($"The host name '{config.Hostname}' is not 1 to {MaxHostName} of a-z 0-9 -.", nameof(config));
+        CheckHostName(config.Hostname, nameof(config));
         foreach (var name in config.Drives.Keys)
         {
             if (name.Length is 0 or > MaxDriveName || !IsName(name))
                 throw new ArgumentException($"The drive name '{name}' is not 1 to {MaxDriveName} of a-z 0-9 -.", nameof(config));
         }
 
-        foreach (var (host, address) in config.Hosts)
-        {
-            if (host.Length == 0 || host.Any(c => char.IsWhiteSpace(c) || c is '#' || char.IsControl(c)))
-                throw new ArgumentException($"The host name '{host}' holds blanks or is empty.", nameof(config));
-            if (!IPAddress.TryParse(address, out _))
-                throw new ArgumentException($"The address '{address}' of the host {host} is no IP address.", nameof(config));
-        }
-
+        CheckHosts(config.Hosts, nameof(config));
         if (config.Network is { } network)
             Check(network);
+        CheckSeed(config.RandomSeed, nameof(config));
+    }
+
+    public static void Check(ThawConfig config)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        if (config.Hostname is { } name)
+            CheckHostName(name, nameof(config));
+        if (config.Hosts is { } hosts)
+            CheckHosts(hosts, nameof(config));
+        if (config.Network is { } network)
+            Check(network);
+        if (config.MacAddress is { } mac && (!PhysicalAddress.TryParse(mac, out var parsed) || parsed.GetAddressBytes().Length != 6 || !mac.Contains(':')))
+            throw new ArgumentException($"The MAC address '{mac}' is not six bytes as 02:42:0a:00:00:01.", nameof(config));
         CheckSeed(config.RandomSeed, nameof(config));
     }
 
@@ -65,6 +72,23 @@ internal static class RequestRules
     {
         var reader = new WireReader(payload);
         return Messages.ReadExit(ref reader);
+    }
+
+    private static void CheckHostName(string name, string parameter)
+    {
+        if (name.Length is 0 or > MaxHostName || !IsName(name))
+            throw new ArgumentException($"The host name '{name}' is not 1 to {MaxHostName} of a-z 0-9 -.", parameter);
+    }
+
+    private static void CheckHosts(IReadOnlyDictionary<string, string> hosts, string parameter)
+    {
+        foreach (var (host, address) in hosts)
+        {
+            if (host.Length == 0 || host.Any(c => char.IsWhiteSpace(c) || c is '#' || char.IsControl(c)))
+                throw new ArgumentException($"The host name '{host}' holds blanks or is empty.", parameter);
+            if (!IPAddress.TryParse(address, out _))
+                throw new ArgumentException($"The address '{address}' of the host {host} is no IP address.", parameter);
+        }
     }
 
     private static void Check(GuestNetwork network)

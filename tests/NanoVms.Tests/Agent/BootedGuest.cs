@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net.Sockets;
 using NanoVms.Commands;
+using NanoVms.Drivers.Qemu;
 using NanoVms.Images;
 
 namespace NanoVms.Tests.Agent;
@@ -24,6 +25,39 @@ internal sealed class BootedGuest : IAsyncDisposable
             ImageStore.DefaultFolder, kernel, await AgentBinary.PathAsync, null, cancellationToken);
         var folder = Directory.CreateTempSubdirectory("guest").FullName;
         await MakeDisksAsync(folder, cancellationToken);
+        return Start(folder, kernel, initramfs, []);
+    }
+
+    /// <summary>Halts the guest and keeps its memory in a file and its disks as they are, to be restored from.</summary>
+    public async Task SaveAsync(CancellationToken cancellationToken)
+    {
+        await using var monitor = await ConnectMonitorAsync(cancellationToken);
+        await monitor.ExecuteAsync("stop", null, cancellationToken);
+        await monitor.ExecuteAsync("migrate", new Dictionary<string, object> { ["uri"] = $"exec:cat > {_folder}/memory" }, cancellationToken);
+        while ((await monitor.ExecuteAsync("query-migrate", null, cancellationToken)).GetProperty("status").GetString() != "completed")
+            await Task.Delay(20, cancellationToken);
+    }
+
+    /// <summary>Another guest that goes on from what <see cref="SaveAsync"/> kept, with disks of its own.</summary>
+    public async Task<BootedGuest> CloneAsync(CancellationToken cancellationToken)
+    {
+        var kernel = await GuestKernel.PrepareAsync(ImageStore.DefaultFolder, null, cancellationToken);
+        var initramfs = await GuestInitramfs.PrepareAsync(
+            ImageStore.DefaultFolder, kernel, await AgentBinary.PathAsync, null, cancellationToken);
+        var folder = Directory.CreateTempSubdirectory("guest").FullName;
+        foreach (var disk in (string[])["base", "app", "disk", "volume"])
+            File.Copy(Path.Combine(_folder, disk), Path.Combine(folder, disk));
+        var clone = Start(folder, kernel, initramfs, ["-incoming", $"exec:cat {_folder}/memory"]);
+        await using var monitor = await clone.ConnectMonitorAsync(cancellationToken);
+        // As it was saved: halted.
+        while ((await monitor.ExecuteAsync("query-status", null, cancellationToken)).GetProperty("status").GetString() != "paused")
+            await Task.Delay(5, cancellationToken);
+        await monitor.ExecuteAsync("cont", null, cancellationToken);
+        return clone;
+    }
+
+    private static BootedGuest Start(string folder, GuestKernel kernel, string initramfs, string[] more)
+    {
         string[] arguments =
         [
             "-M", "microvm,rtc=on,x-option-roms=off", "-accel", "tcg", "-cpu", "Nehalem-v1", "-m", "256", "-nodefaults", "-no-user-config",
@@ -35,18 +69,24 @@ internal sealed class BootedGuest : IAsyncDisposable
             .. Drive("base", $"{folder}/base", true), .. Drive("app", $"{folder}/app", true),
             .. Drive("disk", $"{folder}/disk", false), .. Drive("volume", $"{folder}/volume", false),
             "-netdev", "user,id=net,restrict=on", "-device", "virtio-net-device,netdev=net",
+            "-qmp", $"unix:{folder}/qmp,server=on,wait=off", .. more,
         ];
         return new BootedGuest(Process.Start(new ProcessStartInfo("qemu-system-x86_64", arguments))!, folder);
     }
 
-    public async Task<Stream> OpenStreamAsync(CancellationToken cancellationToken)
+    public Task<Stream> OpenStreamAsync(CancellationToken cancellationToken) => OpenAsync("agent", cancellationToken);
+
+    private async Task<QmpClient> ConnectMonitorAsync(CancellationToken cancellationToken) =>
+        await QmpClient.ConnectAsync(await OpenAsync("qmp", cancellationToken), _ => { }, TimeProvider.System, cancellationToken);
+
+    private async Task<Stream> OpenAsync(string name, CancellationToken cancellationToken)
     {
         while (true)
         {
             var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
             try
             {
-                await socket.ConnectAsync(new UnixDomainSocketEndPoint(Path.Combine(_folder, "agent")), cancellationToken);
+                await socket.ConnectAsync(new UnixDomainSocketEndPoint(Path.Combine(_folder, name)), cancellationToken);
                 return new NetworkStream(socket, ownsSocket: true);
             }
             catch (SocketException)

@@ -15,6 +15,8 @@ internal enum FrameType : byte
     Stats = 9,
     Synchronize = 10,
     Shutdown = 11,
+    Freeze = 12,
+    Thaw = 13,
 
     HelloAck = 128,
     Done = 129,

@@ -31,11 +31,7 @@ internal static class Messages
         writer.Text(config.Hostname).Texts(config.LayerDevices).OptionalText(config.DiskDevice).Map(config.Drives);
         writer.Flag(config.Network is not null);
         if (config.Network is { } network)
-        {
-            writer.OptionalAddress(network.Address).Byte((byte)network.PrefixLength);
-            writer.OptionalAddress(network.Gateway).OptionalAddress(network.DnsServer).Int32(network.Mtu);
-        }
-
+            WriteNetwork(writer, network);
         writer.Map(config.Hosts).OptionalText(config.CaBundle).Time(config.UtcNow).Bytes(config.RandomSeed.Span);
     }
 
@@ -57,6 +53,29 @@ internal static class Messages
         reader.End();
         return config;
     }
+
+    public static void WriteThaw(WireWriter writer, ThawConfig config)
+    {
+        writer.Time(config.UtcNow).Bytes(config.RandomSeed.Span).Flag(config.Network is not null);
+        if (config.Network is { } network)
+            WriteNetwork(writer, network);
+        writer.OptionalText(config.MacAddress).OptionalText(config.Hostname).Flag(config.Hosts is not null);
+        if (config.Hosts is { } hosts)
+            writer.Map(hosts);
+        writer.Flag(config.NewIdentity);
+    }
+
+    /// <summary>Fields that a newer host adds after these are not read.</summary>
+    public static ThawConfig ReadThaw(ref WireReader reader) => new()
+    {
+        UtcNow = reader.Time(),
+        RandomSeed = reader.Bytes().ToArray(),
+        Network = reader.Flag() ? ReadNetwork(ref reader) : null,
+        MacAddress = reader.OptionalText(),
+        Hostname = reader.OptionalText(),
+        Hosts = reader.Flag() ? reader.Map() : null,
+        NewIdentity = reader.Flag(),
+    };
 
     public static void WriteSpec(WireWriter writer, ProcessSpec spec) =>
         writer.Texts(spec.Command).Map(spec.Environment).Text(spec.WorkingDirectory).UInt32(spec.User).UInt32(spec.Group);
@@ -122,6 +141,12 @@ internal static class Messages
         // Fields that a newer agent adds after these are not read.
         static long Size(ref WireReader reader) =>
             reader.Int64() is >= 0 and var size ? size : throw new ProtocolException("A size is negative.");
+    }
+
+    private static void WriteNetwork(WireWriter writer, GuestNetwork network)
+    {
+        writer.OptionalAddress(network.Address).Byte((byte)network.PrefixLength);
+        writer.OptionalAddress(network.Gateway).OptionalAddress(network.DnsServer).Int32(network.Mtu);
     }
 
     private static GuestNetwork ReadNetwork(ref WireReader reader) => new(

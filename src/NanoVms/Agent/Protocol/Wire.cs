@@ -5,7 +5,7 @@ internal static class Wire
 {
     /// <summary>Both ends of a connection use the highest that both know; a machine keeps its agent when the host is upgraded.</summary>
     public const ushort MinVersion = 1;
-    public const ushort MaxVersion = 1;
+    public const ushort MaxVersion = 2;
 
     public const int TokenLength = 16;
 

@@ -14,7 +14,7 @@ public sealed class MessagesTests
 
     [Fact]
     public void WriteHello_Token_IsFrozen() =>
-        Assert.Equal("000102030405060708090a0b0c0d0e0f01000100", Written(w => Messages.WriteHello(w, Enumerable.Range(0, 16).Select(i => (byte)i).ToArray())));
+        Assert.Equal("000102030405060708090a0b0c0d0e0f01000200", Written(w => Messages.WriteHello(w, Enumerable.Range(0, 16).Select(i => (byte)i).ToArray())));
 
     [Fact]
     public void WriteConfig_AllSet_IsFrozenAndComesBack()
@@ -67,7 +67,7 @@ public sealed class MessagesTests
         var info = new AgentInfo("1", "6", boot, TimeSpan.FromTicks(5), true, MainState.Exited, new ProcessExit(0, null, ""));
         var written = Written(w => Messages.WriteHelloAck(w, new byte[16], 1, info));
         Assert.Equal(
-            new string('0', 32) + "010001000100" + "0100000031" + "0100000036" + "33221100554477668899aabbccddeeff" + "0500000000000000" + "01" + "02" +
+            new string('0', 32) + "010001000200" + "0100000031" + "0100000036" + "33221100554477668899aabbccddeeff" + "0500000000000000" + "01" + "02" +
             "0100000000" + "00" + "00000000",
             written);
         var reader = new WireReader(Convert.FromHexString(written).AsSpan(22));
@@ -82,6 +82,36 @@ public sealed class MessagesTests
         var chunk = Messages.ReadOutput(Convert.FromHexString(Frozen));
         Assert.Equal((7L, true, Time), (chunk.Offset, chunk.IsError, chunk.Time));
         Assert.Equal("hi"u8, chunk.Data.Span);
+    }
+
+    [Fact]
+    public void WriteThaw_AllSetAndNothing_AreFrozenAndComeBack()
+    {
+        var all = new ThawConfig
+        {
+            UtcNow = Time,
+            RandomSeed = new byte[] { 9, 8 },
+            Network = new GuestNetwork(IPAddress.Parse("10.1.2.3"), 24, IPAddress.Parse("10.1.2.1"), null, 1400),
+            MacAddress = "02:42:0a:01:02:03",
+            Hostname = "h",
+            Hosts = new Dictionary<string, string> { ["x"] = "1.2.3.4" },
+            NewIdentity = true,
+        };
+        AssertThaw(
+            "80122e51a5ed3c00" + "020000000908" + "01" + "010a010203" + "18" + "010a010201" + "00" + "78050000" +
+            "011100000030323a34323a30613a30313a30323a3033" + "010100000068" + "01010000000100000078" + "07000000312e322e332e34" + "01",
+            all);
+        AssertThaw("80122e51a5ed3c00" + "0100000007" + "00" + "00" + "00" + "00" + "00", new ThawConfig { UtcNow = Time, RandomSeed = new byte[] { 7 } });
+
+        static void AssertThaw(string frozen, ThawConfig config)
+        {
+            Assert.Equal(frozen, Written(w => Messages.WriteThaw(w, config)));
+            var reader = new WireReader(Convert.FromHexString(frozen));
+            var read = Messages.ReadThaw(ref reader);
+            reader.End();
+            Assert.Equal(frozen, Written(w => Messages.WriteThaw(w, read)));
+            Assert.Equal(config.Network, read.Network);
+        }
     }
 
     [Fact]
@@ -105,7 +135,7 @@ public sealed class MessagesTests
 
     [Fact]
     public void FrameType_Numbers_AreFrozen() => Assert.Equal(
-        "None=0 Hello=1 Configure=2 StartMain=3 SignalMain=4 ReadMain=5 Run=6 Credit=7 Cancel=8 Stats=9 Synchronize=10 Shutdown=11 " +
+        "None=0 Hello=1 Configure=2 StartMain=3 SignalMain=4 ReadMain=5 Run=6 Credit=7 Cancel=8 Stats=9 Synchronize=10 Shutdown=11 Freeze=12 Thaw=13 " +
         "HelloAck=128 Done=129 Failed=130 Output=131 Exited=132 End=133 StatsReply=134 MainExited=135",
         string.Join(' ', Enum.GetValues<FrameType>().Select(type => $"{type}={(int)type}")));
 
