@@ -1,5 +1,3 @@
-using BytePort.Manifest.Yaml;
-
 namespace BytePort.Manifest.Shapes;
 
 /// <summary>Collects what is wrong, up to a limit that keeps a hostile file from filling memory with messages.</summary>

@@ -1,8 +1,5 @@
 namespace BytePort.Manifest.Yaml;
 
-/// <summary>A place in the text, both from 1.</summary>
-internal readonly record struct Location(int Line, int Column);
-
 /// <summary>A piece of YAML with its place. Aliases are already resolved to the node that they name.</summary>
 internal abstract record YamlNode(Location Location);
 

@@ -1,0 +1,157 @@
+using System.Text;
+using System.Text.RegularExpressions;
+using BytePort.Manifest.Hac;
+
+namespace BytePort.Manifest.Tests.Hac;
+
+public sealed partial class HacReaderTests
+{
+    [Fact]
+    public void Read_WholeFile_FillsTheRecord()
+    {
+        var file = Read("""
+            [spacecore]
+            name = "shop-1"
+            description = "Shop"
+            [hardware]
+            cores = 4
+            memory = 2048
+            kernel = "/srv/kernels/vmlinux"
+            drive = "20GiB"
+            ref = "docker.io/library/alpine:3.20"
+            interface = ["default", "back-2"]
+            """);
+
+        Assert.Equal(("shop-1", "Shop", 4u, 2048, "/srv/kernels/vmlinux"), (file.Name, file.Description, file.Cores, file.MemoryMiB, file.Kernel));
+        Assert.Equal(20L << 30, file.DriveBytes);
+        Assert.Equal(new ImageReference("docker.io/library/alpine:3.20", false), file.Ref);
+        Assert.Equal(["default", "back-2"], file.Interfaces);
+    }
+
+    [Fact]
+    public void Read_LeastFile_HasTheDefaultsOfTheReference()
+    {
+        var file = Read("spacecore.name = 'a'\nhardware.ref = 'node@22'");
+
+        Assert.Equal((1u, 256, "default", 10L << 30), (file.Cores, file.MemoryMiB, file.Kernel, file.DriveBytes));
+        Assert.Equal(new ImageReference("node@22", true), file.Ref);
+        Assert.Equal(["default"], file.Interfaces);
+        Assert.Null(file.Description);
+    }
+
+    [Theory]
+    [InlineData("64", 64)]
+    [InlineData("'512M'", 512)]
+    [InlineData("'512mib'", 512)]
+    [InlineData("'65536K'", 64)]
+    [InlineData("'2G'", 2048)]
+    [InlineData("'1T'", 1 << 20)]
+    [InlineData("0x100", 256)]
+    public void Read_Memory_IsInMiB(string memory, int expected) =>
+        Assert.Equal(expected, Read($"spacecore.name = 'a'\nhardware = {{ ref = 'base', memory = {memory} }}").MemoryMiB);
+
+    [Theory]
+    [InlineData("'none'", "")]
+    [InlineData("[]", "")]
+    [InlineData("'back'", "back")]
+    [InlineData("['back', 'front']", "back front")]
+    public void Read_Interface_IsAListOfNetworks(string value, string expected) =>
+        Assert.Equal(expected, string.Join(' ', Read($"spacecore.name = 'a'\nhardware = {{ ref = 'base', interface = {value} }}").Interfaces));
+
+    [Fact]
+    public void Read_EveryKeyWrong_ReportsAllOfThem()
+    {
+        var errors = Errors("""
+            title = 1
+            [spacecore]
+            name = "Shop"
+            descripton = "x"
+            description = false
+            [hardware]
+            cores = 0
+            memory = 63
+            kernel = "../vmlinux"
+            drive = "1.5G"
+            ref = "Node 22"
+            interface = ["default", "default", 3, "none"]
+            """);
+
+        Assert.Equal(
+            [
+                "hac.toml:1:1: Unknown key \"title\". Known tables: spacecore, hardware.",
+                "hac.toml:3:8: spacecore.name must be 1 to 60 of a-z, 0-9 and -, not \"Shop\".",
+                "hac.toml:4:1: Unknown key \"descripton\" in [spacecore]. Did you mean \"description\"?",
+                "hac.toml:5:15: spacecore.description must be a text of at most 1000 characters, not false.",
+                "hac.toml:7:9: hardware.cores must be a whole number from 1 to 64, not 0.",
+                "hac.toml:8:10: hardware.memory must be whole MiB from 64 (such as 512) to 1 TiB, or a size such as \"512M\" or \"2G\", not 63.",
+                "hac.toml:9:10: hardware.kernel must be \"default\" or an absolute path without . and .. in it, not \"../vmlinux\".",
+                "hac.toml:10:9: hardware.drive must be MiB from 16 (such as 10240) to 16 TiB, or a size such as \"10G\", not \"1.5G\".",
+                "hac.toml:11:7: hardware.ref must be a stack such as \"node@22\" or an image such as \"docker.io/library/alpine:3.20\", not \"Node 22\".",
+                "hac.toml:12:25: hardware.interface lists \"default\" twice. Remove one of them.",
+                "hac.toml:12:36: hardware.interface must be a network's name: 1 to 39 of a-z, 0-9 and -, a letter first, not 3.",
+                "hac.toml:12:39: hardware.interface lists \"none\" among networks. Write interface = \"none\" for a machine without a network.",
+            ],
+            errors);
+    }
+
+    [Fact]
+    public void Read_Empty_NamesWhatIsNeeded() =>
+        Assert.Equal(
+            [
+                "hac.toml:1:1: [spacecore] needs the key \"name\". It is the machine's name, such as \"web-1\".",
+                "hac.toml:1:1: [hardware] needs the key \"ref\". It is a stack such as \"node@22\" or an image such as \"docker.io/library/alpine:3.20\".",
+            ],
+            Errors(""));
+
+    [Fact]
+    public void Read_SectionIsNoTable_SaysHowToWriteOne() =>
+        Assert.Equal(
+            [
+                "hac.toml:1:13: spacecore must be a table. Write [spacecore] on a line of its own.",
+                "hac.toml:2:2: [hardware] needs the key \"ref\". It is a stack such as \"node@22\" or an image such as \"docker.io/library/alpine:3.20\".",
+            ],
+            Errors("spacecore = 'web'\n[hardware]"));
+
+    [Fact]
+    public void Read_NotToml_IsOneErrorWithItsPlace() =>
+        Assert.Equal(["hac.toml:2:8: \"web\" is not a value. Write texts in quotes."], Errors("[spacecore]\nname = web\nfoo = 1\n[hardware"));
+
+    [Fact]
+    public void Read_TooLarge_SaysSo() => Assert.Contains("larger than 64 KiB", Assert.Single(Errors(new string('#', HacReader.MaxBytes + 1))), StringComparison.Ordinal);
+
+    [Fact]
+    public async Task ReadFileAsync_ExampleOfTheReference_IsRight()
+    {
+        var page = await File.ReadAllTextAsync(Path.Combine(Repository.Root, "docs", "reference", "hac-toml.md"), TestContext.Current.CancellationToken);
+        var path = Path.GetTempFileName();
+        try
+        {
+            await File.WriteAllTextAsync(path, Example().Match(page).Groups[1].Value, TestContext.Current.CancellationToken);
+            var result = await HacReader.ReadFileAsync(path, "hac.toml", TestContext.Current.CancellationToken);
+
+            Assert.Empty(result.Errors);
+            Assert.Equal(("shop-api", 2u, 512), (result.File!.Name, result.File.Cores, result.File.MemoryMiB));
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
+    private static HacFile Read(string text)
+    {
+        var result = HacReader.Read(Encoding.UTF8.GetBytes(text));
+        Assert.Empty(result.Errors);
+        return result.File!;
+    }
+
+    private static IEnumerable<string> Errors(string text)
+    {
+        var result = HacReader.Read(Encoding.UTF8.GetBytes(text));
+        Assert.Null(result.File);
+        return result.Errors.Select(error => error.ToString());
+    }
+
+    [GeneratedRegex("```toml\n(.*?)```", RegexOptions.Singleline)]
+    private static partial Regex Example();
+}
