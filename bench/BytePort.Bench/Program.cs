@@ -1,18 +1,46 @@
 using System.Globalization;
+using BytePort.Bench;
+using BytePort.Bench.Deploy;
 using BytePort.Bench.Edge;
 using BytePort.Bench.Machines;
 
 return args switch
 {
-    ["edge", .. var rest] => await EdgeBench.RunAsync(quick: rest.Contains("--quick")),
     [EdgeProcess.Verb, .. var rest] => await EdgeProcess.RunAsync(rest),
-    ["machines", var agent] => await MachineBench.RunAsync(agent, rounds: 5),
-    ["machines", var agent, var rounds] => await MachineBench.RunAsync(agent, int.Parse(rounds, CultureInfo.InvariantCulture)),
+    ["all"] => await RunAllAsync(),
+    ["edge"] => await RunEdgeAsync(quick: false),
+    ["edge", "--quick"] => await RunEdgeAsync(quick: true),
+    ["machines"] => await RunMachinesAsync(rounds: 5),
+    ["machines", var rounds] when int.TryParse(rounds, CultureInfo.InvariantCulture, out var number) && number > 0 => await RunMachinesAsync(number),
+    ["deploy"] => await RunDeployAsync(),
     _ => Usage(),
 };
 
+static async Task<int> RunAllAsync()
+{
+    Console.WriteLine($"{Computer.Describe()}\n");
+    var failed = 0;
+    foreach (var bench in (Func<Task<int>>[])[() => RunEdgeAsync(quick: false), () => RunMachinesAsync(rounds: 5), RunDeployAsync])
+    {
+        failed = Math.Max(failed, await bench());
+        Console.WriteLine();
+    }
+
+    return failed;
+}
+
+static Task<int> RunEdgeAsync(bool quick) => EdgeBench.RunAsync(quick);
+
+static Task<int> RunMachinesAsync(int rounds) => MachineBench.RunAsync(Setting("BYTEPORT_AGENT"), rounds);
+
+static Task<int> RunDeployAsync() => DeployBench.RunAsync(Setting("BYTEPORT_PROGRAMS"));
+
+// The script that builds the programs says where they are.
+static string Setting(string name) =>
+    Environment.GetEnvironmentVariable(name) ?? throw new InvalidOperationException($"{name} is not set. Run ./byteport bench.");
+
 static int Usage()
 {
-    Console.Error.WriteLine("Which bench? BytePort.Bench edge [--quick] | machines AGENT [ROUNDS]");
+    Console.Error.WriteLine("Which bench? ./byteport bench [all | edge [--quick] | machines [ROUNDS] | deploy]");
     return 2;
 }

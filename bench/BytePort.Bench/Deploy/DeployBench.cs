@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using System.Text.Json.Nodes;
 
 namespace BytePort.Bench.Deploy;
 
@@ -11,16 +12,15 @@ internal static class DeployBench
     private const int Files = 1_000;
     private const int Rounds = 5;
 
+    private static readonly TimeSpan Settle = TimeSpan.FromSeconds(15);
+
     public static async Task<int> RunAsync(string programs)
     {
         var folder = Directory.CreateTempSubdirectory("byteport-bench-").FullName;
         var data = Path.Combine(folder, "data");
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        var port = ((IPEndPoint)listener.LocalEndpoint).Port;
-        listener.Stop();
         var serverProgram = Path.Combine(programs, "byteport-server");
-        var began = Stopwatch.StartNew();
+        var port = FreePort();
+        var clock = Stopwatch.StartNew();
         var start = new ProcessStartInfo(serverProgram, ["--data", data, "--listen", $"127.0.0.1:{port}"]) { RedirectStandardOutput = true, RedirectStandardError = true };
         // As `byteport up` starts it.
         start.Environment["DOTNET_GCgen0size"] = "0x400000";
@@ -30,31 +30,17 @@ internal static class DeployBench
         try
         {
             await AwaitReadyAsync(server, port);
-            var started = began.Elapsed;
-            var site = Path.Combine(folder, "site");
-            WriteSite(site, 0);
+            var started = clock.Elapsed;
             var cli = new Cli(Path.Combine(programs, "byteport"), Path.Combine(data, "login.json"));
-            var first = await cli.TimeAsync("deploy", site, "--project", "bench", "--json");
-            var unchanged = await MedianAsync(() => cli.TimeAsync("deploy", site, "--project", "bench", "--json"));
-            var round = 0;
-            var changed = await MedianAsync(() =>
-            {
-                File.WriteAllText(Path.Combine(site, "p0.html"), $"changed {round++}");
-                return cli.TimeAsync("deploy", site, "--project", "bench", "--json");
-            });
-            var rollback = await MedianAsync(() => cli.TimeAsync("rollback", "bench", "--json"));
-            var bare = await MedianAsync(() => cli.TimeAsync("--version"));
-            await Task.Delay(TimeSpan.FromSeconds(12));
-            var (ours, database) = Weigh(server.Id, data);
-            Console.WriteLine("| Deploy and control plane | Median |");
-            Console.WriteLine("|---|---|");
-            Row($"first start to ready (new data folder)", started);
-            Row($"first deploy of {Files} files to live", first);
-            Row($"unchanged deploy of {Files} files to live", unchanged);
-            Row($"deploy with one file of {Files} changed", changed);
-            Row("rollback of a static site, CLI start included", rollback);
-            Row("CLI that does nothing (`--version`)", bare);
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| idle control plane, PSS | {ours + database:0} MB (server {ours:0}, PostgreSQL {database:0}) |"));
+            Console.WriteLine($"| Deploy and control plane, median of {Rounds} | |");
+            Console.WriteLine("|---|---:|");
+            Row("first start to ready (new data folder)", started);
+            await Task.Delay(Settle);
+            Weigh("idle control plane after start, PSS", server.Id, data);
+            await TimeSiteAsync(cli, Path.Combine(folder, "site"));
+            await TimeServerAsync(cli, Path.Combine(folder, "app"), port);
+            await Task.Delay(Settle);
+            Weigh("idle control plane after these deploys, PSS", server.Id, data);
             return 0;
         }
         finally
@@ -66,16 +52,59 @@ internal static class DeployBench
         }
     }
 
+    private static async Task TimeSiteAsync(Cli cli, string site)
+    {
+        string[] deploy = ["deploy", site, "--project", "bench", "--json"];
+        WriteSite(site);
+        Row("CLI that does nothing (`--version`)", await MedianAsync(() => cli.TimeAsync("--version")));
+        Row($"first deploy of {Files} files to live", await cli.TimeAsync(deploy));
+        Row($"unchanged deploy of {Files} files to live", await MedianAsync(() => cli.TimeAsync(deploy)));
+        var round = 0;
+        Row($"deploy with one file of {Files} changed", await MedianAsync(() =>
+        {
+            File.WriteAllText(Path.Combine(site, "p0.html"), $"changed {round++}");
+            return cli.TimeAsync(deploy);
+        }));
+        Row("rollback of a static site, CLI start included", await MedianAsync(() => cli.TimeAsync("rollback", "bench", "--json")));
+    }
+
+    /// <summary>A server without dependencies, so that not npm is measured, under load while it is replaced.</summary>
+    private static async Task TimeServerAsync(Cli cli, string app, int port)
+    {
+        string[] deploy = ["deploy", app, "--project", "server", "--json"];
+        Directory.CreateDirectory(app);
+        File.WriteAllText(Path.Combine(app, "package.json"), """{"name":"server","version":"1.0.0","scripts":{"start":"node index.js"}}""");
+        WriteVersion(0);
+        Row("first deploy of a Node server to live", await cli.TimeAsync(deploy));
+        await using var load = new Load("server.localhost", port);
+        var round = 0;
+        Row("redeploy of the Node server, under load", await MedianAsync(() =>
+        {
+            WriteVersion(++round);
+            return cli.TimeAsync(deploy);
+        }));
+        Row("rollback of the Node server, under load", await MedianAsync(() => cli.TimeAsync("rollback", "server", "--json")));
+        var (requests, failed) = await load.StopAsync();
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| failed of {requests:N0} requests during these | {failed} |"));
+
+        void WriteVersion(int version) => File.WriteAllText(
+            Path.Combine(app, "index.js"), $"require('http').createServer((q, r) => r.end('{version}')).listen(process.env.PORT)");
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
     private static void Row(string name, TimeSpan time) => Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {name} | {time.TotalMilliseconds:0} ms |"));
 
     private static async Task<TimeSpan> MedianAsync(Func<Task<TimeSpan>> measure)
     {
         var times = new List<TimeSpan>();
         for (var i = 0; i < Rounds; i++)
-        {
             times.Add(await measure());
-        }
-
         times.Sort();
         return times[Rounds / 2];
     }
@@ -86,16 +115,11 @@ internal static class DeployBench
         for (var began = Stopwatch.StartNew(); began.Elapsed < TimeSpan.FromMinutes(2); await Task.Delay(20))
         {
             if (server.HasExited)
-            {
                 throw new InvalidOperationException($"The server ended with exit code {server.ExitCode}.");
-            }
-
             try
             {
                 if ((await client.GetAsync(new Uri($"http://127.0.0.1:{port}/readyz"))).IsSuccessStatusCode)
-                {
                     return;
-                }
             }
             catch (HttpRequestException)
             {
@@ -106,30 +130,24 @@ internal static class DeployBench
         throw new TimeoutException("The server was not ready within two minutes.");
     }
 
-    private static void WriteSite(string folder, int version)
+    private static void WriteSite(string folder)
     {
         Directory.CreateDirectory(folder);
-        File.WriteAllText(Path.Combine(folder, "index.html"), $"<h1>{version}</h1>");
+        File.WriteAllText(Path.Combine(folder, "index.html"), "<!doctype html><title>Bench</title>");
         for (var i = 0; i < Files - 1; i++)
-        {
             File.WriteAllText(Path.Combine(folder, $"p{i}.html"), $"<!doctype html><title>Page {i}</title>" + string.Concat(Enumerable.Repeat($"<p>Paragraph of page {i}.</p>\n", 40)));
-        }
     }
 
     /// <summary>Proportional set size in MB (10^6 bytes) of the server and of the private PostgreSQL with all its processes.</summary>
-    private static (double Server, double Database) Weigh(int server, string data)
+    private static void Weigh(string name, int server, string data)
     {
         var postmaster = int.Parse(File.ReadLines(Path.Combine(data, "postgres", "data", "postmaster.pid")).First(), CultureInfo.InvariantCulture);
-        var database = 0.0;
-        foreach (var process in Directory.GetDirectories("/proc").Select(Path.GetFileName).Where(name => int.TryParse(name, out _)).Select(name => int.Parse(name!, CultureInfo.InvariantCulture)))
-        {
-            if (process == postmaster || ParentOf(process) == postmaster)
-            {
-                database += Pss(process);
-            }
-        }
-
-        return (Pss(server), database);
+        var database = Directory.EnumerateDirectories("/proc")
+            .Select(path => int.TryParse(Path.GetFileName(path), CultureInfo.InvariantCulture, out var id) ? id : 0)
+            .Where(id => id == postmaster || (id > 0 && ParentOf(id) == postmaster))
+            .Sum(Pss);
+        var ours = Pss(server);
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {name} | {ours + database:0} MB (server {ours:0}, PostgreSQL {database:0}) |"));
     }
 
     private static int? ParentOf(int process)
@@ -160,7 +178,7 @@ internal static class DeployBench
 
     private sealed class Cli(string program, string login)
     {
-        private readonly System.Text.Json.Nodes.JsonNode _login = System.Text.Json.Nodes.JsonNode.Parse(File.ReadAllText(login))!;
+        private readonly JsonNode _login = JsonNode.Parse(File.ReadAllText(login))!;
 
         public async Task<TimeSpan> TimeAsync(params string[] arguments)
         {

@@ -91,7 +91,8 @@ internal static class PlatformHost
     {
         app.UseBytePortEdge();
         app.UseUnknownApps();
-        app.UseExceptionHandler(error => error.Run(AnswerErrorAsync));
+        // AnswerErrorAsync logs what is ours; a request that cannot be read is not a failure of the server.
+        app.UseExceptionHandler(new ExceptionHandlerOptions { ExceptionHandler = AnswerErrorAsync, SuppressDiagnosticsCallback = _ => true });
         app.UseStatusCodePages();
         app.UseAuthentication();
         app.UseAuthorization();
