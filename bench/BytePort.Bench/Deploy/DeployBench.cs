@@ -24,6 +24,7 @@ internal static class DeployBench
         var start = new ProcessStartInfo(serverProgram, ["--data", data, "--listen", $"127.0.0.1:{port}"]) { RedirectStandardOutput = true, RedirectStandardError = true };
         // As `byteport up` starts it.
         start.Environment["DOTNET_GCgen0size"] = "0x400000";
+        start.Environment["MALLOC_ARENA_MAX"] = "2";
         using var server = Process.Start(start)!;
         server.BeginOutputReadLine();
         server.BeginErrorReadLine();

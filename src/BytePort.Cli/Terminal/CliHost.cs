@@ -47,12 +47,20 @@ internal sealed class CliHost
         Out.WriteLine(Encoding.UTF8.GetString(text.GetBuffer(), 0, (int)text.Length));
     }
 
-    /// <summary>Rows under a heading; the first column is what people copy.</summary>
+    /// <summary>Rows under a heading; the first column is what people copy, the last one may be long and wraps.</summary>
     public void Table(IReadOnlyList<string> headings, IEnumerable<IReadOnlyList<string>> rows)
     {
         var table = new Table { Border = TableBorder.None, ShowHeaders = true };
-        foreach (var heading in headings)
-            table.AddColumn(new TableColumn(new Text(heading, new Style(decoration: Decoration.Dim))) { NoWrap = true, Padding = new Padding(0, 0, 3, 0) });
+        for (var i = 0; i < headings.Count; i++)
+        {
+            table.AddColumn(new TableColumn(new Text(headings[i], new Style(decoration: Decoration.Dim)))
+            {
+                // With none that wraps, a long text would squeeze all to a letter's width.
+                NoWrap = i < headings.Count - 1,
+                Padding = new Padding(0, 0, 3, 0),
+            });
+        }
+
         foreach (var row in rows)
             table.AddRow(row.Select(cell => new Text(PlainText.Clean(cell))));
         CreateConsole(Out).Write(table);
