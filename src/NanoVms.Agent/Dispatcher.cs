@@ -2,6 +2,7 @@ using NanoVms.Agent.Guest;
 using NanoVms.Agent.Interop;
 using NanoVms.Agent.Processes;
 using NanoVms.Agent.Protocol;
+using NanoVms.Machines;
 
 namespace NanoVms.Agent;
 
@@ -14,10 +15,9 @@ internal sealed class Dispatcher
     private readonly HostChannel _channel;
     private readonly Reaper _reaper;
     private readonly GuestSystem? _guest;
-    private readonly MainProcess _main;
+    private readonly Services _services;
     private readonly MessageAssembler _assembler = new();
-    private readonly Dictionary<uint, OutputStream> _streams = [];
-    private readonly List<uint> _finished = [];
+    private readonly StreamTable _streams;
     private readonly WireWriter _writer = new();
     private LoopTimer? _thawing;
     private bool _greeted;
@@ -27,10 +27,12 @@ internal sealed class Dispatcher
     public Dispatcher(EventLoop loop, HostChannel channel, Reaper reaper, GuestSystem? guest)
     {
         (_loop, _channel, _reaper, _guest) = (loop, channel, reaper, guest);
-        _main = new MainProcess(loop, reaper) { Exited = SendMainExited };
+        _streams = new StreamTable(channel, Fail);
+        _services = new Services(loop, reaper);
+        _services.Main.Exited = SendMainExited;
         channel.Received = OnFrame;
         channel.Lost = Forget;
-        loop.Idle = Pump;
+        loop.Idle = _streams.Pump;
     }
 
     /// <summary>Set by a shutdown that was answered.</summary>
@@ -80,35 +82,54 @@ internal sealed class Dispatcher
     {
         _ = Guid.TryParse(Files.TryReadText("/proc/sys/kernel/random/boot_id", 64).AsSpan().Trim(), out var boot);
         var release = Files.TryReadText("/proc/sys/kernel/osrelease", 256).Trim();
-        return new AgentInfo(Version, release, boot, TimeSpan.FromTicks(Clock.Uptime), _configured, _main.State, _main.Exit);
+        return new AgentInfo(Version, release, boot, TimeSpan.FromTicks(Clock.Uptime), _configured, _services.Main.State, _services.Main.Exit);
     }
 
     private void Handle(FrameType type, uint stream, ReadOnlySpan<byte> message)
     {
         // Whatever writes to a frozen disk waits for its thaw, and the agent must not: it is the one who does that.
-        if (_guest is { IsFrozen: true } && type is FrameType.Run or FrameType.Configure or FrameType.StartMain)
+        if (_guest is { IsFrozen: true } && type is FrameType.Run or FrameType.Exec or FrameType.Configure or FrameType.StartMain or FrameType.StartService)
             throw new AgentFailure("the guest is frozen; thaw it first");
         var reader = new WireReader(message);
         switch (type)
         {
             case FrameType.Credit:
-                if (_streams.TryGetValue(stream, out var granted))
-                    granted.Grant(reader.UInt32());
+                var granted = reader.UInt32();
+                _streams.Tell(stream, s => s.Grant(granted));
                 return;
             case FrameType.Cancel:
-                if (_streams.TryGetValue(stream, out var canceled))
-                    canceled.Cancel();
+                _streams.Tell(stream, s => s.Cancel());
+                return;
+            case FrameType.Input:
+                _streams.TakeInput(stream, message);
+                return;
+            case FrameType.InputEnd:
+                _streams.Tell(stream, s => s.EndInput());
+                return;
+            case FrameType.Resize:
+                var size = Messages.ReadSize(ref reader);
+                _streams.Tell(stream, s => s.Resize(size));
+                return;
+            case FrameType.Signal:
+                var signal = reader.Int32();
+                _streams.Tell(stream, s => s.Signal(signal));
                 return;
             case FrameType.ReadMain:
-                OpenReader(stream, reader.Int64(), reader.UInt32());
+                Follow(stream, _services.Main, reader.Int64(), reader.UInt32(), attaches: false);
+                return;
+            case FrameType.Attach:
+                Follow(stream, _services.Find(reader.Text()), reader.Int64(), reader.UInt32(), attaches: true);
                 return;
             case FrameType.Run:
-                CheckRoom(stream);
-                var spec = Messages.ReadSpec(ref reader);
-                var credit = reader.UInt32();
-                var exec = new Exec(stream, _channel, _loop, _reaper, spec);
-                exec.Grant(credit);
-                _streams.Add(stream, exec);
+                Run(stream, Messages.ReadSpec(ref reader), reader.UInt32());
+                return;
+            case FrameType.Exec:
+                Run(stream, Messages.ReadWholeSpec(ref reader), reader.UInt32());
+                return;
+            case FrameType.ListServices:
+                _writer.Clear();
+                Messages.WriteServices(_writer, _services.List());
+                _channel.Send(FrameType.ServicesReply, stream, _writer.Written);
                 return;
             case FrameType.Stats:
                 _writer.Clear();
@@ -122,10 +143,16 @@ internal sealed class Dispatcher
                 _configured = true;
                 break;
             case FrameType.StartMain:
-                _main.Start(Messages.ReadSpec(ref reader));
+                _services.Start(Wire.MainService, Messages.ReadSpec(ref reader));
+                break;
+            case FrameType.StartService:
+                _services.Start(reader.Text(), Messages.ReadWholeSpec(ref reader));
                 break;
             case FrameType.SignalMain:
-                _main.Signal(reader.Int32());
+                _services.Main.Signal(reader.Int32());
+                break;
+            case FrameType.SignalService:
+                _services.Find(reader.Text()).Signal(reader.Int32());
                 break;
             case FrameType.Synchronize:
                 GuestSystem.Synchronize(_guest, reader.Time(), reader.Bytes());
@@ -165,22 +192,18 @@ internal sealed class Dispatcher
         _thawing?.Stop();
     }
 
-    private void OpenReader(uint stream, long from, uint credit)
+    private void Follow(uint stream, Service service, long from, uint credit, bool attaches)
     {
-        CheckRoom(stream);
-        if (from < 0 || from > _main.Ring.End)
-            throw new AgentFailure($"the main process's output has {_main.Ring.End} bytes, it cannot be read from {from}");
-        var opened = new MainReader(stream, _channel, _main, from);
-        opened.Grant(credit);
-        _streams.Add(stream, opened);
+        _streams.CheckRoom(stream);
+        if (attaches && service.State == MainState.NotStarted)
+            throw new AgentFailure("the main process was not started yet");
+        _streams.Add(new ServiceStream(stream, _channel, service, attaches ? from : Math.Max(from, 0), attaches), credit);
     }
 
-    private void CheckRoom(uint stream)
+    private void Run(uint stream, ProcessSpec spec, uint credit)
     {
-        if (_streams.Count >= Wire.MaxStreams)
-            throw new AgentFailure($"{Wire.MaxStreams} streams are open, no more are possible");
-        if (_streams.ContainsKey(stream))
-            throw new AgentFailure($"stream {stream} is open already");
+        _streams.CheckRoom(stream);
+        _streams.Add(new Exec(stream, _channel, _loop, _reaper, spec), credit);
     }
 
     private void SendMainExited()
@@ -188,7 +211,7 @@ internal sealed class Dispatcher
         if (!_greeted)
             return;
         var writer = new WireWriter();
-        Messages.WriteExit(writer, _main.Exit!);
+        Messages.WriteExit(writer, _services.Main.Exit!);
         _channel.Send(FrameType.MainExited, 0, writer.Written);
     }
 
@@ -200,45 +223,8 @@ internal sealed class Dispatcher
         _channel.Send(FrameType.Failed, stream, writer.Written);
     }
 
-    /// <summary>Gives every stream its turn until none can send, then writes.</summary>
-    private void Pump()
-    {
-        for (var more = true; more;)
-        {
-            more = false;
-            foreach (var stream in _streams.Values)
-            {
-                more |= Pump(stream);
-                if (stream.IsFinished)
-                    _finished.Add(stream.Id);
-            }
-
-            foreach (var id in _finished)
-                _streams.Remove(id);
-            _finished.Clear();
-            _channel.Flush();
-        }
-    }
-
-    private bool Pump(OutputStream stream)
-    {
-        try
-        {
-            return stream.Pump();
-        }
-        catch (Exception failure)
-        {
-            stream.Cancel();
-            stream.Abandon();
-            Fail(stream.Id, $"the agent failed: {failure.GetType().Name} {failure.Message}");
-            return false;
-        }
-    }
-
     private void Forget()
     {
-        foreach (var stream in _streams.Values)
-            stream.Cancel();
         _streams.Clear();
         _assembler.Reset();
     }

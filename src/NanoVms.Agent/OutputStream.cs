@@ -1,11 +1,14 @@
+using NanoVms.Agent.Interop;
 using NanoVms.Agent.Protocol;
+using NanoVms.Machines;
 
 namespace NanoVms.Agent;
 
-/// <summary>An answer that consists of many frames, sent as far as the host gives credit.</summary>
+/// <summary>An answer that consists of many frames, sent as far as the host gives credit; and what the host sends along meanwhile.</summary>
 internal abstract class OutputStream(uint id, HostChannel channel)
 {
     private readonly WireWriter _writer = new();
+    private long _inputCredit;
 
     public uint Id { get; } = id;
 
@@ -30,6 +33,33 @@ internal abstract class OutputStream(uint id, HostChannel channel)
     /// <summary>Nothing more is sent.</summary>
     public void Abandon() => IsFinished = true;
 
+    public void TakeInput(ReadOnlySpan<byte> data)
+    {
+        var cost = data.Length + Wire.OutputCost;
+        if (data.Length is 0 or > Wire.MaxInput || cost > _inputCredit)
+            throw new AgentFailure($"{data.Length} bytes of input came, where {_inputCredit} bytes of credit were left");
+        _inputCredit -= cost;
+        OnInput(data);
+    }
+
+    public virtual void EndInput() => throw NoInput();
+
+    public virtual void Resize(TerminalSize size) => throw new AgentFailure("this stream has no terminal");
+
+    public virtual void Signal(int signal) => throw new AgentFailure("this stream is no process that could be signaled");
+
+    protected virtual void OnInput(ReadOnlySpan<byte> data) => throw NoInput();
+
+    /// <summary>Allows the host so much more input.</summary>
+    protected void GrantInput(int credit)
+    {
+        if (IsFinished)
+            return;
+        _inputCredit += credit;
+        _writer.Clear();
+        channel.Send(FrameType.InputCredit, Id, _writer.UInt32((uint)credit).Written);
+    }
+
     protected void SendOutput(long offset, bool isError, long time, ReadOnlySpan<byte> data)
     {
         Credit -= data.Length + Wire.OutputCost;
@@ -43,4 +73,6 @@ internal abstract class OutputStream(uint id, HostChannel channel)
         IsFinished = true;
         channel.Send(type, Id, payload);
     }
+
+    private static AgentFailure NoInput() => new("the process was started without input");
 }

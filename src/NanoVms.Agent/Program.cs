@@ -19,6 +19,9 @@ internal static class Program
         }
 
         _ = Libc.Close(spare);
+        if (arguments.Length > 0 && arguments[0] == Launcher.Option)
+            return Launcher.Run(arguments.AsSpan(1));
+        _ = Libc.HandleSignal(Libc.SIGPIPE, 1);
         if (Environment.ProcessId == 1)
             return RunGuest();
         if (arguments is ["--serve-unix", var path])

@@ -131,6 +131,13 @@ internal static unsafe class Files
         }
     }
 
+    public static void ChangeOwner(string path, uint user, uint group)
+    {
+        // SAFETY: as in TryOpen.
+        fixed (byte* name = Path(path))
+            _ = Libc.ChangeOwner(name, user, group);
+    }
+
     public static void ChangeMode(string path, uint mode)
     {
         // SAFETY: as in TryOpen.

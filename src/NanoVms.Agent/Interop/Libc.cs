@@ -15,12 +15,14 @@ internal static unsafe partial class Libc
     public const int O_WRONLY = 1;
     public const int O_RDWR = 2;
     public const int O_CREAT = 0x40;
+    public const int O_NOCTTY = 0x100;
     public const int O_TRUNC = 0x200;
     public const int O_NONBLOCK = 0x800;
     public const int O_DIRECTORY = 0x10000;
     public const int O_NOFOLLOW = 0x20000;
     public const int O_CLOEXEC = 0x80000;
     public const int SIGKILL = 9;
+    public const int SIGPIPE = 13;
     public const int SIGTERM = 15;
     public const int WNOHANG = 1;
     public const int WEXITED = 4;
@@ -78,6 +80,20 @@ internal static unsafe partial class Libc
 
     [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
     public static partial int IoControl(int fd, nuint request, void* argument);
+
+    [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
+    public static partial int FileControl(int fd, int command, nint argument);
+
+    [LibraryImport("libc", EntryPoint = "chown", SetLastError = true)]
+    public static partial int ChangeOwner(byte* path, uint user, uint group);
+
+    /// <param name="handler">0 does what is usual, 1 ignores.</param>
+    [LibraryImport("libc", EntryPoint = "signal", SetLastError = true)]
+    public static partial nint HandleSignal(int signal, nint handler);
+
+    /// <summary>Returns only when it failed.</summary>
+    [LibraryImport("libc", EntryPoint = "execv", SetLastError = true)]
+    public static partial int Execute(byte* path, byte** arguments);
 
     [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
     public static partial nint SystemCall(nint number, nint first, nint second, nint third);

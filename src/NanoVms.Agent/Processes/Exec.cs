@@ -13,6 +13,7 @@ internal sealed unsafe class Exec : OutputStream
     private readonly EventLoop _loop;
     private readonly byte[] _buffer = new byte[Wire.MaxOutput];
     private readonly Child? _child;
+    private readonly ProcessInput? _input;
     private readonly long _kills;
     private ProcessExit? _exit;
     private bool _listening;
@@ -31,7 +32,17 @@ internal sealed unsafe class Exec : OutputStream
         }
 
         _child = child;
-        child.Ended = () => _exit = ExitReport.Of(child.Status!.Value, ExitReport.OutOfMemoryKills() > _kills);
+        if (child.Input >= 0)
+        {
+            _input = new ProcessInput(loop, child.Input, child.HasTerminal);
+            GrantInput(Wire.InputWindow);
+        }
+
+        child.Ended = () =>
+        {
+            _exit = ExitReport.Of(child.Status!.Value, ExitReport.OutOfMemoryKills() > _kills);
+            _input?.Close();
+        };
         reaper.Add(child);
     }
 
@@ -59,7 +70,16 @@ internal sealed unsafe class Exec : OutputStream
         _child?.Signal(Libc.SIGKILL);
         Close(isError: false);
         Close(isError: true);
+        _input?.Close();
     }
+
+    public override void EndInput() => _input?.End();
+
+    public override void Resize(TerminalSize size) => _child?.Resize(size);
+
+    public override void Signal(int signal) => _child?.Signal(signal);
+
+    protected override void OnInput(ReadOnlySpan<byte> data) => _input!.Add(data, length => GrantInput(length + Wire.OutputCost));
 
     private void Listen(bool on)
     {

@@ -6,15 +6,13 @@ namespace NanoVms.Agent.Processes;
 /// The newest bytes of a process's output, with where in the whole output they are, when they came and by which stream. Whoever
 /// writes is never held up: the oldest go.
 /// </summary>
-internal sealed class OutputRing(int capacity = Wire.RingBytes)
+internal sealed class OutputRing(int capacity)
 {
-    private const int MaxPieces = 8192;
-
     // Output that comes within 10 ms counts as one piece, so that a program that writes byte by byte does not use up the pieces.
     private const long MergeTicks = 10 * TimeSpan.TicksPerMillisecond;
 
     private readonly byte[] _bytes = new byte[capacity];
-    private readonly Piece[] _pieces = new Piece[MaxPieces];
+    private readonly Piece[] _pieces = new Piece[capacity / 128];
     private int _first;
     private int _count;
 
@@ -71,7 +69,7 @@ internal sealed class OutputRing(int capacity = Wire.RingBytes)
             }
         }
 
-        if (_count == MaxPieces)
+        if (_count == _pieces.Length)
             DropOldest();
         At(_count++) = new Piece { Offset = End, Length = length, IsError = isError, Time = time };
     }
@@ -96,11 +94,11 @@ internal sealed class OutputRing(int capacity = Wire.RingBytes)
     {
         ref var oldest = ref At(0);
         Start = oldest.Offset + oldest.Length;
-        _first = (_first + 1) % MaxPieces;
+        _first = (_first + 1) % _pieces.Length;
         _count--;
     }
 
-    private ref Piece At(int index) => ref _pieces[(_first + index) % MaxPieces];
+    private ref Piece At(int index) => ref _pieces[(_first + index) % _pieces.Length];
 
     private struct Piece
     {

@@ -17,10 +17,12 @@ internal static unsafe class Spawner
     // Flags of posix_spawnattr_setflags: SETSIGDEF, SETSIGMASK, SETSID.
     private const short SpawnFlags = 0x04 | 0x08 | 0x80;
 
+    private static readonly Account Root = new(0, 0, [], null);
+
     // Both opaque types of spawn.h and sigset_t are smaller.
     private const int OpaqueSize = 512;
 
-    /// <summary>Starts the program, with /dev/null for its input, in a session of its own.</summary>
+    /// <summary>Starts the program in a session of its own. Without input or terminal it reads /dev/null.</summary>
     /// <returns>The child; or, when there is no such program, the shell's exit code for that and a line for people.</returns>
     /// <exception cref="AgentFailure">It could not be started for a reason that is not the program's.</exception>
     public static (Child? Child, int ExitCode, string Reason) Spawn(ProcessSpec spec)
@@ -28,40 +30,33 @@ internal static unsafe class Spawner
         var (path, code, reason) = Resolve(spec);
         if (path is null)
             return (null, code, reason);
-        var ends = stackalloc int[4];
-        // SAFETY: each call fills two of the four.
-        if (Libc.Pipe2(ends, Libc.O_CLOEXEC) != 0)
-            throw AgentFailure.Of("cannot make a pipe");
-        if (Libc.Pipe2(ends + 2, Libc.O_CLOEXEC) != 0)
-        {
-            Close(ends, 2);
-            throw AgentFailure.Of("cannot make a pipe");
-        }
-
-        int error;
-        var pid = 0;
+        var (account, unknown) = Account.Of(spec);
+        if (account is null)
+            return (null, 126, unknown);
+        var ends = ChildEnds.Open(spec, account.User);
         try
         {
-            error = SpawnAs(spec, path, ends[1], ends[3], &pid);
+            var pid = 0;
+            var error = SpawnAs(spec, path, account, ends, &pid);
+            if (error == 0)
+            {
+                ends.CloseTheirs();
+                return (new Child(pid, ends), 0, "");
+            }
+
+            ends.Close();
+            return error switch
+            {
+                Errno.ENOENT => (null, 127, $"{path}: the interpreter that its first line or its ELF header names is missing"),
+                Errno.EACCES or Errno.ENOEXEC or Errno.E2BIG or Errno.ENOTDIR => (null, 126, $"{path}: {Errno.Describe(error)}"),
+                _ => throw new AgentFailure($"cannot start {path}: {Errno.Describe(error)}"),
+            };
         }
         catch
         {
-            Close(ends, 4);
+            ends.Close();
             throw;
         }
-
-        _ = Libc.Close(ends[1]);
-        _ = Libc.Close(ends[3]);
-        if (error == 0)
-            return (new Child(pid, NonBlocking(ends[0]), NonBlocking(ends[2])), 0, "");
-        _ = Libc.Close(ends[0]);
-        _ = Libc.Close(ends[2]);
-        return error switch
-        {
-            Errno.ENOENT => (null, 127, $"{path}: the interpreter that its first line or its ELF header names is missing"),
-            Errno.EACCES or Errno.ENOEXEC or Errno.E2BIG or Errno.ENOTDIR => (null, 126, $"{path}: {Errno.Describe(error)}"),
-            _ => throw new AgentFailure($"cannot start {path}: {Errno.Describe(error)}"),
-        };
     }
 
     private static (string? Path, int Code, string Reason) Resolve(ProcessSpec spec)
@@ -94,42 +89,39 @@ internal static unsafe class Spawner
             : (null, 127, $"{program}: command not found in {path}");
     }
 
-    private static int SpawnAs(ProcessSpec spec, string path, int output, int errors, int* pid)
+    private static int SpawnAs(ProcessSpec spec, string path, Account account, ChildEnds ends, int* pid)
     {
-        var environment = new List<string>(spec.Environment.Count + 1);
-        if (!spec.Environment.ContainsKey("PATH"))
-            environment.Add("PATH=" + DefaultPath);
-        foreach (var (name, value) in spec.Environment)
-            environment.Add($"{name}={value}");
         byte* actions = stackalloc byte[OpaqueSize], attributes = stackalloc byte[OpaqueSize], signals = stackalloc byte[OpaqueSize];
-        var arguments = Strings(spec.Command);
-        var variables = Strings(environment);
+        var limited = spec.Limits.Count > 0;
+        var arguments = Strings(limited ? Launcher.Arguments(spec, path, account) : spec.Command);
+        var variables = Strings(Environment(spec, account));
         // SAFETY: the opaque values are initialised before and destroyed after use; every pointer outlives the spawn, which copies.
         _ = Libc.SpawnActionsInit(actions);
         _ = Libc.SpawnAttributesInit(attributes);
         try
         {
-            fixed (byte* nothing = "/dev/null\0"u8, folder = Files.Path(spec.WorkingDirectory), name = Files.Path(path))
+            fixed (byte* input = Files.Path(ends.TerminalPath ?? "/dev/null"),
+                folder = Files.Path(spec.WorkingDirectory),
+                name = Files.Path(limited ? Launcher.Self : path))
             {
-                _ = Libc.SpawnActionsOpen(actions, 0, nothing, Libc.O_RDONLY, 0);
-                _ = Libc.SpawnActionsDup(actions, output, 1);
-                _ = Libc.SpawnActionsDup(actions, errors, 2);
+                AddStreams(actions, ends, input);
                 _ = Libc.SpawnActionsChangeDirectory(actions, folder);
                 _ = Libc.SpawnAttributesSetFlags(attributes, SpawnFlags);
                 new Span<byte>(signals, OpaqueSize).Clear();
                 _ = Libc.SpawnAttributesSetSignalMask(attributes, signals);
                 _ = Libc.FillSignalSet(signals);
                 _ = Libc.SpawnAttributesSetDefaultSignals(attributes, signals);
-                if (spec.User == 0 && spec.Group == 0)
+                // The launcher drops to the user itself, as only root may raise limits.
+                if (account.IsRoot || limited)
                     return Libc.Spawn(pid, name, actions, attributes, arguments, variables);
                 try
                 {
-                    Become(spec.User, spec.Group);
+                    Become(account);
                     return Libc.Spawn(pid, name, actions, attributes, arguments, variables);
                 }
                 finally
                 {
-                    Become(0, 0);
+                    Become(Root);
                 }
             }
         }
@@ -142,21 +134,53 @@ internal static unsafe class Spawner
         }
     }
 
-    /// <summary>Changes this thread alone (the C library's own functions would change all), keeping root as the saved identity.</summary>
-    private static void Become(uint user, uint group)
+    /// <summary>The leader of a new session gets the first terminal that it opens as its controlling one.</summary>
+    private static void AddStreams(byte* actions, ChildEnds ends, byte* input)
     {
-        // The user first on the way back, last on the way there: only root may change groups.
-        var failed = user == 0
-            ? Call(Libc.SYS_SETRESUID, 0, 0) || Call(Libc.SYS_SETRESGID, group, 0) || Call(Libc.SYS_SETGROUPS, 0, 0)
-            : Call(Libc.SYS_SETGROUPS, 0, 0) || Call(Libc.SYS_SETRESGID, group, 0) || Call(Libc.SYS_SETRESUID, user, 0);
-        if (failed)
-            throw AgentFailure.Of($"cannot become user {user} and group {group}");
-
-        static bool Call(nint number, uint identity, uint saved) =>
-            Libc.SystemCall(number, (nint)identity, (nint)identity, (nint)saved) != 0;
+        if (ends.TheirInput >= 0)
+            _ = Libc.SpawnActionsDup(actions, ends.TheirInput, 0);
+        else
+            _ = Libc.SpawnActionsOpen(actions, 0, input, ends.IsTerminal ? Libc.O_RDWR : Libc.O_RDONLY, 0);
+        _ = Libc.SpawnActionsDup(actions, ends.IsTerminal ? 0 : ends.TheirOutput, 1);
+        _ = Libc.SpawnActionsDup(actions, ends.IsTerminal ? 0 : ends.TheirErrors, 2);
     }
 
-    private static byte** Strings(IReadOnlyList<string> texts)
+    private static List<string> Environment(ProcessSpec spec, Account account)
+    {
+        var environment = new List<string>(spec.Environment.Count + 3);
+        if (!spec.Environment.ContainsKey("PATH"))
+            environment.Add("PATH=" + DefaultPath);
+        if (account.Home is { } home && !spec.Environment.ContainsKey("HOME"))
+            environment.Add("HOME=" + home);
+        if (spec.Terminal is not null && !spec.Environment.ContainsKey("TERM"))
+            environment.Add("TERM=xterm-256color");
+        foreach (var (name, value) in spec.Environment)
+            environment.Add($"{name}={value}");
+        return environment;
+    }
+
+    /// <summary>Changes this thread alone (the C library's own functions would change all), keeping root as the saved identity.</summary>
+    private static void Become(Account account)
+    {
+        // The user first on the way back, last on the way there: only root may change groups.
+        var failed = account.User == 0
+            ? Call(Libc.SYS_SETRESUID, 0) || Call(Libc.SYS_SETRESGID, account.Group) || SetGroups(account.Others)
+            : SetGroups(account.Others) || Call(Libc.SYS_SETRESGID, account.Group) || Call(Libc.SYS_SETRESUID, account.User);
+        if (failed)
+            throw AgentFailure.Of($"cannot become user {account.User} and group {account.Group}");
+
+        static bool Call(nint number, uint identity) => Libc.SystemCall(number, (nint)identity, (nint)identity, 0) != 0;
+    }
+
+    private static bool SetGroups(uint[] groups)
+    {
+        // SAFETY: the count is the array's.
+        fixed (uint* first = groups)
+            return Libc.SystemCall(Libc.SYS_SETGROUPS, groups.Length, (nint)first, 0) != 0;
+    }
+
+    /// <summary>As C wants an array of texts. Freed by <see cref="Free"/>.</summary>
+    public static byte** Strings(IReadOnlyList<string> texts)
     {
         // SAFETY: freed by Free; the array ends in a null, each text in a zero.
         var array = (byte**)NativeMemory.AllocZeroed((nuint)(texts.Count + 1), (nuint)sizeof(byte*));
@@ -176,20 +200,5 @@ internal static unsafe class Spawner
         for (var text = texts; *text is not null; text++)
             NativeMemory.Free(*text);
         NativeMemory.Free(texts);
-    }
-
-    private static void Close(int* fds, int count)
-    {
-        for (var i = 0; i < count; i++)
-            _ = Libc.Close(fds[i]);
-    }
-
-    /// <summary>Our end of a pipe only: the program's end keeps blocking, as programs expect.</summary>
-    private static int NonBlocking(int fd)
-    {
-        var on = 1;
-        // SAFETY: FIONBIO reads an int.
-        _ = Libc.IoControl(fd, 0x5421, &on);
-        return fd;
     }
 }

@@ -68,14 +68,16 @@ public sealed class AgentConnection : IAsyncDisposable
     public Task StartMainAsync(ProcessSpec spec, CancellationToken cancellationToken)
     {
         RequestRules.Check(spec);
-        return _link.AskAsync(FrameType.StartMain, w => Messages.WriteSpec(w, spec), FrameType.Done, AnswerTime, cancellationToken);
+        RequireFor(spec);
+        return spec.NeedsProtocol2
+            ? StartServiceAsync(Wire.MainService, spec, cancellationToken)
+            : _link.AskAsync(FrameType.StartMain, w => Messages.WriteSpec(w, spec), FrameType.Done, AnswerTime, cancellationToken);
     }
 
     /// <summary>Sends a signal to the main process and all of its session. No error when it ended already.</summary>
     public Task SignalMainAsync(int signal, CancellationToken cancellationToken)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(signal, 1);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(signal, 64);
+        RequestRules.CheckSignal(signal);
         return _link.AskAsync(FrameType.SignalMain, w => w.Int32(signal), FrameType.Done, AnswerTime, cancellationToken);
     }
 
@@ -88,7 +90,7 @@ public sealed class AgentConnection : IAsyncDisposable
         long fromOffset, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(fromOffset);
-        await using var output = new OutputRequest(_link, FrameType.End, fromOffset, mayLose: true, Window);
+        await using var output = new OutputRequest(_link, new OutputAnswer(FrameType.End, fromOffset, mayLose: true, Window), answersCancel: false, Window);
         await output.OpenAsync(FrameType.ReadMain, w => w.Int64(fromOffset).UInt32(Window), cancellationToken);
         await foreach (var chunk in output.ReadAsync(cancellationToken))
             yield return chunk;
@@ -103,15 +105,12 @@ public sealed class AgentConnection : IAsyncDisposable
     public async Task<ProcessExit> RunAsync(ProcessSpec spec, Action<OutputChunk>? onOutput, CancellationToken cancellationToken)
     {
         RequestRules.Check(spec);
-        await using var output = new OutputRequest(_link, FrameType.Exited, 0, mayLose: false, Window);
-        await output.OpenAsync(
-            FrameType.Run,
-            w =>
-            {
-                Messages.WriteSpec(w, spec);
-                w.UInt32(Window);
-            },
-            cancellationToken);
+        if (spec.HasInput)
+            throw new ArgumentException("The process would wait for input that nobody can write: use ExecAsync.", nameof(spec));
+        RequireFor(spec);
+        await using var output = new OutputRequest(
+            _link, new OutputAnswer(FrameType.Exited, 0, mayLose: false, Window, new InputGate()), answersCancel: true, Window);
+        await output.OpenAsync(spec.NeedsProtocol2 ? FrameType.Exec : FrameType.Run, w => WriteRun(w, spec, spec.NeedsProtocol2), cancellationToken);
         try
         {
             await foreach (var chunk in output.ReadAsync(cancellationToken))
@@ -124,6 +123,56 @@ public sealed class AgentConnection : IAsyncDisposable
             throw;
         }
     }
+
+    /// <summary>
+    /// Starts a process beside the main one, with its input if the specification says so. It lives no longer than this connection.
+    /// That it could not be started shows in <see cref="GuestProcess.Exited"/>.
+    /// </summary>
+    public async Task<GuestProcess> ExecAsync(ProcessSpec spec, CancellationToken cancellationToken) =>
+        new(await OpenExecAsync(spec, cancellationToken), failure => failure);
+
+    /// <summary>Starts a process that the agent keeps by name, beyond this connection; again when one of that name has ended.</summary>
+    /// <param name="name">1 to 32 of <c>a-z 0-9 -</c>; <c>main</c> is the main process.</param>
+    /// <exception cref="AgentException">It runs already, could not be started, or the agent is too old.</exception>
+    public Task StartServiceAsync(string name, ProcessSpec spec, CancellationToken cancellationToken)
+    {
+        RequestRules.CheckServiceName(name);
+        RequestRules.Check(spec);
+        Require(2, "run several services");
+        return _link.AskAsync(
+            FrameType.StartService,
+            w =>
+            {
+                w.Text(name);
+                Messages.WriteWholeSpec(w, spec);
+            },
+            FrameType.Done,
+            AnswerTime,
+            cancellationToken);
+    }
+
+    /// <summary>Sends a signal, 1 to 64, to a service and all of its session. No error when it ended already.</summary>
+    public Task SignalServiceAsync(string name, int signal, CancellationToken cancellationToken)
+    {
+        RequestRules.CheckServiceName(name);
+        RequestRules.CheckSignal(signal);
+        Require(2, "run several services");
+        return _link.AskAsync(FrameType.SignalService, w => w.Text(name).Int32(signal), FrameType.Done, AnswerTime, cancellationToken);
+    }
+
+    /// <summary>The services that were started in this boot, the main one first.</summary>
+    public async Task<IReadOnlyList<ServiceInfo>> GetServicesAsync(CancellationToken cancellationToken)
+    {
+        Require(2, "list its services");
+        var reply = await _link.AskAsync(FrameType.ListServices, _ => { }, FrameType.ServicesReply, AnswerTime, cancellationToken);
+        return _link.Parse(reply, Messages.ReadServices);
+    }
+
+    /// <summary>Joins a service: its output from an offset on, and its input when it was started with one. Several may do so at once.</summary>
+    /// <param name="name"><c>main</c> for the main process.</param>
+    /// <param name="fromOffset">Null for what comes from now on. The guest keeps the last MiB of the main process, 128 KiB of others.</param>
+    public async Task<GuestProcess> AttachAsync(string name, long? fromOffset, CancellationToken cancellationToken) =>
+        new(await OpenAttachAsync(name, fromOffset, cancellationToken), failure => failure);
 
     public async Task<MachineStats> GetStatsAsync(CancellationToken cancellationToken)
     {
@@ -175,6 +224,41 @@ public sealed class AgentConnection : IAsyncDisposable
 
     /// <summary>Closes the stream. The guest goes on; processes of <see cref="RunAsync"/> are killed.</summary>
     public ValueTask DisposeAsync() => _link.DisposeAsync();
+
+    internal async Task<StreamRequest> OpenExecAsync(ProcessSpec spec, CancellationToken cancellationToken)
+    {
+        RequestRules.Check(spec);
+        Require(2, "run a process with input");
+        var request = new StreamRequest(_link, FrameType.Exited, mayLose: false, answersCancel: true, Window);
+        await request.OpenAsync(FrameType.Exec, w => WriteRun(w, spec, whole: true), cancellationToken);
+        return request;
+    }
+
+    internal async Task<StreamRequest> OpenAttachAsync(string name, long? fromOffset, CancellationToken cancellationToken)
+    {
+        RequestRules.CheckServiceName(name);
+        if (fromOffset is { } offset)
+            ArgumentOutOfRangeException.ThrowIfNegative(offset, nameof(fromOffset));
+        Require(2, "be attached to");
+        var request = new StreamRequest(_link, FrameType.Exited, mayLose: true, answersCancel: false, Window);
+        await request.OpenAsync(FrameType.Attach, w => w.Text(name).Int64(fromOffset ?? -1).UInt32(Window), cancellationToken);
+        return request;
+    }
+
+    private static void WriteRun(WireWriter writer, ProcessSpec spec, bool whole)
+    {
+        if (whole)
+            Messages.WriteWholeSpec(writer, spec);
+        else
+            Messages.WriteSpec(writer, spec);
+        writer.UInt32(Window);
+    }
+
+    private void RequireFor(ProcessSpec spec)
+    {
+        if (spec.NeedsProtocol2)
+            Require(2, "run a process with a terminal, input, limits or an account by name");
+    }
 
     /// <summary>A machine keeps the agent it was started with, which may be older than this host.</summary>
     private void Require(int protocol, string what)

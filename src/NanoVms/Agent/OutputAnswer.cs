@@ -5,7 +5,8 @@ using NanoVms.Machines;
 namespace NanoVms.Agent;
 
 /// <summary>Output frames up to the credit given, then a last frame.</summary>
-internal sealed class OutputAnswer(FrameType last, long from, bool mayLose, int window) : PendingAnswer
+/// <param name="input">Null for a request that takes none.</param>
+internal sealed class OutputAnswer(FrameType last, long from, bool mayLose, int window, InputGate? input = null) : PendingAnswer
 {
     // Bounded by the credit: a guest that sends more has broken the protocol.
     private readonly Channel<OutputChunk> _chunks = Channel.CreateUnbounded<OutputChunk>(new() { SingleReader = true, SingleWriter = true });
@@ -28,6 +29,13 @@ internal sealed class OutputAnswer(FrameType last, long from, bool mayLose, int 
         {
             Finish(frame.Payload);
             _chunks.Writer.TryComplete();
+            return true;
+        }
+
+        if (frame.Type == FrameType.InputCredit && input is not null)
+        {
+            var reader = new WireReader(frame.Payload);
+            input.Grant(reader.UInt32());
             return true;
         }
 

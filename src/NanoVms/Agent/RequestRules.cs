@@ -11,6 +11,7 @@ internal static class RequestRules
 {
     private const int MaxHostName = 63;
     private const int MaxDriveName = 16;
+    private const int MaxAccount = 256;
 
     public static void Check(ProcessSpec spec)
     {
@@ -30,6 +31,34 @@ internal static class RequestRules
         CheckText(spec.WorkingDirectory, "the working folder");
         if (!spec.WorkingDirectory.StartsWith('/'))
             throw new ArgumentException($"The working folder '{spec.WorkingDirectory}' is not absolute.", nameof(spec));
+        if (spec.Account is { } account && (account.Length is 0 or > MaxAccount || account.Any(char.IsControl)))
+            throw new ArgumentException($"The account '{account}' is not 1 to {MaxAccount} printable characters.", nameof(spec));
+        if (spec.Terminal is { } size)
+            Check(size);
+        foreach (var limit in spec.Limits)
+        {
+            if (!Enum.IsDefined(limit.Kind) || limit.Soft > limit.Hard || spec.Limits.Count(l => l.Kind == limit.Kind) > 1)
+                throw new ArgumentException($"The limit {limit.Kind} of {limit.Soft}, at most {limit.Hard}, is of no known kind, above its maximum or there twice.", nameof(spec));
+        }
+    }
+
+    public static void Check(TerminalSize size)
+    {
+        if (size.Columns is < 1 or > ushort.MaxValue || size.Rows is < 1 or > ushort.MaxValue)
+            throw new ArgumentOutOfRangeException(nameof(size), $"A terminal of {size.Columns} columns and {size.Rows} rows is not 1 to 65535 of each.");
+    }
+
+    public static void CheckSignal(int signal)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(signal, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(signal, 64);
+    }
+
+    public static void CheckServiceName(string name)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        if (name.Length is 0 or > Wire.MaxServiceName || !IsName(name))
+            throw new ArgumentException($"The service name '{name}' is not 1 to {Wire.MaxServiceName} of a-z 0-9 -.", nameof(name));
     }
 
     public static void Check(GuestConfig config)

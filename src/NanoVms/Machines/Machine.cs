@@ -70,6 +70,50 @@ public sealed class Machine
         return await WithAgentAsync(agent => agent.RunAsync(process, onOutput, cancellationToken), cancellationToken);
     }
 
+    /// <summary>
+    /// Starts a process in the guest beside the main one, on a terminal or with input as the specification says. It lives no longer
+    /// than the connection to the agent. That it could not be started shows in <see cref="GuestProcess.Exited"/>.
+    /// </summary>
+    /// <exception cref="MachineException">The machine ended, is paused, or its agent does not answer or is too old; also from the process's methods.</exception>
+    public async Task<GuestProcess> ExecAsync(ProcessSpec process, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(process);
+        return new GuestProcess(await WithAgentAsync(agent => agent.OpenExecAsync(process, cancellationToken), cancellationToken), Explain);
+    }
+
+    /// <summary>Joins the main process or another service: its output, and its input when it was started with one.</summary>
+    /// <param name="fromOffset">Null for what comes from now on.</param>
+    /// <exception cref="MachineException">As of <see cref="ExecAsync"/>.</exception>
+    public async Task<GuestProcess> AttachAsync(string service, long? fromOffset, CancellationToken cancellationToken) =>
+        new(await WithAgentAsync(agent => agent.OpenAttachAsync(service, fromOffset, cancellationToken), cancellationToken), Explain);
+
+    /// <summary>Starts a process that the guest keeps by name; again when one of that name has ended.</summary>
+    /// <param name="name">1 to 32 of <c>a-z 0-9 -</c>, not <c>main</c>.</param>
+    /// <exception cref="MachineException">As of <see cref="ExecAsync"/>, or it runs already.</exception>
+    public async Task StartServiceAsync(string name, ProcessSpec process, CancellationToken cancellationToken) =>
+        _ = await WithAgentAsync(
+            async agent =>
+            {
+                await agent.StartServiceAsync(name, process, cancellationToken);
+                return true;
+            },
+            cancellationToken);
+
+    /// <summary>Sends a signal, 1 to 64, to a service and all of its session; <c>main</c> is the main process.</summary>
+    /// <exception cref="MachineException">As of <see cref="ExecAsync"/>, or there is none of that name.</exception>
+    public async Task SignalServiceAsync(string name, int signal, CancellationToken cancellationToken) =>
+        _ = await WithAgentAsync(
+            async agent =>
+            {
+                await agent.SignalServiceAsync(name, signal, cancellationToken);
+                return true;
+            },
+            cancellationToken);
+
+    /// <exception cref="MachineException">As of <see cref="ExecAsync"/>.</exception>
+    public Task<IReadOnlyList<ServiceInfo>> GetServicesAsync(CancellationToken cancellationToken) =>
+        WithAgentAsync(agent => agent.GetServicesAsync(cancellationToken), cancellationToken);
+
     /// <exception cref="MachineException">The machine ended, is paused, or its agent does not answer.</exception>
     public Task<MachineStats> GetStatsAsync(CancellationToken cancellationToken) =>
         WithAgentAsync(agent => agent.GetStatsAsync(cancellationToken).WaitAsync(AgentLimit, cancellationToken), cancellationToken);
@@ -143,6 +187,10 @@ public sealed class Machine
             throw new MachineException($"Machine {Id}: its agent did not answer in {AgentLimit.TotalSeconds:0} seconds.", e) { IsTransient = true };
         }
     }
+
+    private MachineException Explain(AgentException failure) =>
+        new(State == MachineState.Failed ? $"Machine {Id} has ended: {FailureReason}" : $"Machine {Id}: {failure.Message}", failure)
+        { IsTransient = failure.IsTransient };
 
     private async Task<AgentConnection> GetAgentAsync(CancellationToken limit, CancellationToken cancellationToken)
     {

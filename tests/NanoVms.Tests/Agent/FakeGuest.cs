@@ -28,10 +28,10 @@ internal sealed class FakeGuest : IAsyncDisposable
         return new FakeGuest(new NetworkStream(client, ownsSocket: true), guest, RunAsync(guest, script));
     }
 
-    public static byte[] Ack(byte[] token)
+    public static byte[] Ack(byte[] token, ushort version = 2)
     {
         var writer = new WireWriter();
-        Messages.WriteHelloAck(writer, token, 1, new AgentInfo("9", "9", Guid.Empty, TimeSpan.Zero, false, MainState.NotStarted, null));
+        Messages.WriteHelloAck(writer, token, version, new AgentInfo("9", "9", Guid.Empty, TimeSpan.Zero, false, MainState.NotStarted, null));
         return writer.Written.ToArray();
     }
 

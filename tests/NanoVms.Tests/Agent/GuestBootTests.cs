@@ -121,6 +121,13 @@ public sealed class GuestBootTests
     {
         // Orphans come to the first process, which collects them.
         Assert.Equal("", await RunAsync(connection, "sh -c 'sh -c \"sleep 0.2\" & exec sleep 0' ; sleep 0.5; ps -eo stat | { while read s; do case $s in Z*) echo $s;; esac; done; }"));
+        var spec = AgentConnectionTests.Shell("ulimit -n; id -u; id -G; [ -t 0 ] && echo terminal; ls -l /proc/self/fd/0") with
+        {
+            Account = "1000:5",
+            Limits = [new ResourceLimit(ResourceKind.OpenFiles, 200_000, 300_000)],
+            Terminal = new TerminalSize(80, 25),
+        };
+        Assert.StartsWith("200000\r\n1000\r\n5\r\nterminal\r\n", await AgentConnectionTests.ReadAllAsync(connection, spec), StringComparison.Ordinal);
         var exit = await connection.RunAsync(new ProcessSpec { Command = ["sh", "-c", "kill -11 $$"] }, null, Cancel.After(30));
         Assert.Equal(11, exit.Signal);
     }

@@ -32,6 +32,42 @@ public sealed class HostileGuestTests
     }
 
     [Fact]
+    public async Task AnyMethod_OlderAgent_DoesWhatItCanAndRefusesTheRest()
+    {
+        await using var guest = FakeGuest.Start(async (stream, token) =>
+        {
+            await stream.WriteAsync(FrameTests.Wire(FrameType.HelloAck, 0, FakeGuest.Ack(token, version: 1)));
+            await FakeGuest.ReadFrameAsync(stream, FrameType.Run);
+            await stream.WriteAsync(FrameTests.Wire(FrameType.Exited, 1, [1, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
+            await FakeGuest.ReadFrameAsync(stream, FrameType.StartMain);
+            await stream.WriteAsync(FrameTests.Wire(FrameType.Done, 2, []));
+        });
+        await using var connection = await AgentConnection.ConnectAsync(guest.Host, Cancel.After(20));
+        Assert.Equal(1, connection.Info.Protocol);
+        var spec = new ProcessSpec { Command = ["x"] };
+        Func<Task>[] refused =
+        [
+            () => connection.RunAsync(spec with { Account = "node" }, null, Cancel.After(20)),
+            () => connection.RunAsync(spec with { Terminal = new TerminalSize(80, 25) }, null, Cancel.After(20)),
+            () => connection.ExecAsync(spec, Cancel.After(20)),
+            () => connection.StartMainAsync(spec with { HasInput = true }, Cancel.After(20)),
+            () => connection.StartServiceAsync("x", spec, Cancel.After(20)),
+            () => connection.AttachAsync("main", 0, Cancel.After(20)),
+            () => connection.GetServicesAsync(Cancel.After(20)),
+            () => connection.FreezeAsync(TimeSpan.FromSeconds(5), Cancel.After(20)),
+        ];
+        foreach (var action in refused)
+        {
+            var failure = await Assert.ThrowsAsync<AgentException>(action);
+            Assert.Contains("older agent", failure.Message, StringComparison.Ordinal);
+            Assert.False(failure.IsTransient);
+        }
+
+        Assert.Equal(0, (await connection.RunAsync(spec, null, Cancel.After(20))).ExitCode);
+        await connection.StartMainAsync(spec, Cancel.After(20));
+    }
+
+    [Fact]
     public async Task ConnectAsync_NoiseOnly_EndsWithTheCaller()
     {
         await using var guest = FakeGuest.Start(async (stream, _) =>

@@ -17,6 +17,15 @@ internal enum FrameType : byte
     Shutdown = 11,
     Freeze = 12,
     Thaw = 13,
+    Exec = 14,
+    Input = 15,
+    InputEnd = 16,
+    Resize = 17,
+    Signal = 18,
+    StartService = 19,
+    SignalService = 20,
+    Attach = 21,
+    ListServices = 22,
 
     HelloAck = 128,
     Done = 129,
@@ -26,4 +35,6 @@ internal enum FrameType : byte
     End = 133,
     StatsReply = 134,
     MainExited = 135,
+    InputCredit = 136,
+    ServicesReply = 137,
 }

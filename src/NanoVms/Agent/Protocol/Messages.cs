@@ -89,6 +89,70 @@ internal static class Messages
         Group = reader.UInt32(),
     };
 
+    /// <summary>All of a process's fields, since version 2.</summary>
+    public static void WriteWholeSpec(WireWriter writer, ProcessSpec spec)
+    {
+        WriteSpec(writer, spec);
+        writer.OptionalText(spec.Account).Byte((byte)spec.Limits.Count);
+        foreach (var limit in spec.Limits)
+            writer.Byte((byte)limit.Kind).Int64((long)limit.Soft).Int64((long)limit.Hard);
+        writer.Flag(spec.Terminal is not null);
+        if (spec.Terminal is { } size)
+            WriteSize(writer, size);
+        writer.Flag(spec.HasInput);
+    }
+
+    public static ProcessSpec ReadWholeSpec(ref WireReader reader)
+    {
+        var spec = ReadSpec(ref reader);
+        var account = reader.OptionalText();
+        var limits = new ResourceLimit[reader.Byte()];
+        if (limits.Length > Wire.MaxLimits)
+            throw new ProtocolException($"A process has {limits.Length} limits.");
+        for (var i = 0; i < limits.Length; i++)
+            limits[i] = new ResourceLimit((ResourceKind)reader.Byte(), (ulong)reader.Int64(), (ulong)reader.Int64());
+        return spec with
+        {
+            Account = account,
+            Limits = limits,
+            Terminal = reader.Flag() ? ReadSize(ref reader) : null,
+            HasInput = reader.Flag(),
+        };
+    }
+
+    public static void WriteSize(WireWriter writer, TerminalSize size) => writer.UInt16((ushort)size.Columns).UInt16((ushort)size.Rows);
+
+    public static TerminalSize ReadSize(ref WireReader reader) => new(reader.UInt16(), reader.UInt16());
+
+    public static void WriteServices(WireWriter writer, IReadOnlyCollection<ServiceInfo> services)
+    {
+        writer.Int32(services.Count);
+        foreach (var service in services)
+        {
+            writer.Text(service.Name).Byte((byte)service.State).Int32(service.ProcessId).Flag(service.HasTerminal).Int64(service.OutputBytes);
+            if (service.State == MainState.Exited)
+                WriteExit(writer, service.Exit!);
+        }
+    }
+
+    public static IReadOnlyList<ServiceInfo> ReadServices(ReadOnlySpan<byte> payload)
+    {
+        var reader = new WireReader(payload);
+        var count = reader.Int32();
+        if (count is < 0 or > Wire.MaxServices)
+            throw new ProtocolException($"A guest has {count} services.");
+        var services = new ServiceInfo[count];
+        for (var i = 0; i < count; i++)
+        {
+            var service = new ServiceInfo(reader.Line(), (MainState)reader.Byte(), reader.Int32(), reader.Flag(), reader.Int64(), null);
+            if (service.State > MainState.Exited || service.OutputBytes < 0)
+                throw new ProtocolException($"A service's state is {(int)service.State} and its output {service.OutputBytes} bytes.");
+            services[i] = service.State == MainState.Exited ? service with { Exit = ReadExit(ref reader) } : service;
+        }
+
+        return services;
+    }
+
     public static void WriteExit(WireWriter writer, ProcessExit exit) =>
         writer.OptionalInt32(exit.ExitCode).OptionalInt32(exit.Signal).Text(exit.Reason);
 

@@ -24,6 +24,24 @@ internal static class Wire
     /// <summary>How much of the main process's output the agent keeps, in bytes.</summary>
     public const int RingBytes = 1024 * 1024;
 
+    /// <summary>The same of every other service.</summary>
+    public const int ServiceRingBytes = 128 * 1024;
+
+    /// <summary>How much input may be on its way to a process; a frame of it costs what a frame of output does.</summary>
+    public const int InputWindow = 128 * 1024;
+
+    /// <summary>The most data bytes of an input frame.</summary>
+    public const int MaxInput = 32 * 1024;
+
+    /// <summary>The service that the machine is for.</summary>
+    public const string MainService = "main";
+
+    public const int MaxServices = 64;
+    public const int MaxServiceName = 32;
+
+    /// <summary>The most kinds of limits that Linux knows.</summary>
+    public const int MaxLimits = 16;
+
     public const int MinSeed = 16;
     public const int MaxSeed = 512;
 }
