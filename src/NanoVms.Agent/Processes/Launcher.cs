@@ -41,7 +41,7 @@ internal static unsafe class Launcher
         var end = 3;
         while (end < arguments.Length && arguments[end] != "--")
             end++;
-        if ( arguments.Length < end + 3)
+        if (arguments.Length < end + 3)
             return Fail("it was called wrongly", 126);
         var groups = Groups(arguments[2]);
         var (user, group) = (Number(arguments[0]), Number(arguments[1]));
