@@ -10,9 +10,11 @@ using BytePort.Server.Database;
 using BytePort.Server.Deployments;
 using BytePort.Server.Environments;
 using BytePort.Server.Git;
+using BytePort.Server.Grpc;
 using BytePort.Server.Health;
 using BytePort.Server.Instances;
 using BytePort.Server.Logs;
+using BytePort.Server.Machines;
 using BytePort.Server.Projects;
 using BytePort.Server.Routing;
 using BytePort.Server.Uploads;
@@ -56,6 +58,18 @@ internal static class PlatformHost
         services.AddSingleton<InstanceSupervisor>().AddHostedService(provider => provider.GetRequiredService<InstanceSupervisor>());
         services.AddSingleton<ActivationWorker>().AddHostedService(provider => provider.GetRequiredService<ActivationWorker>());
         services.AddHostedService<DeploymentWorker>();
+        services.AddSingleton<MachineService>().AddSingleton<MachineLogs>().AddHostedService(provider => provider.GetRequiredService<MachineLogs>());
+        if (options.GrpcListen is { } grpc)
+        {
+            services.AddSingleton<ClusterApi>();
+            services.AddHostedService(provider => new GrpcServer(
+                grpc,
+                [ClusterApi.Create(provider.GetRequiredService<ClusterApi>())],
+                provider.GetRequiredService<IDbContextFactory<PlatformDb>>(),
+                TimeProvider.System,
+                provider.GetRequiredService<ILoggerFactory>()));
+        }
+
         // Without AddAuthentication, which brings data protection along: tokens here are opaque, nothing is encrypted with its keys.
         services.AddAuthenticationCore(authentication => authentication.DefaultScheme = TokenAuthentication.SchemeName).AddWebEncoders();
         new AuthenticationBuilder(services).AddScheme<AuthenticationSchemeOptions, TokenAuthentication>(TokenAuthentication.SchemeName, null);

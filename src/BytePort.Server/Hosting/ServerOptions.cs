@@ -1,4 +1,5 @@
 using System.Net;
+using BytePort.Server.Grpc;
 
 namespace BytePort.Server.Hosting;
 
@@ -10,6 +11,9 @@ internal sealed record ServerOptions
 
     /// <summary>Address to listen on, <c>host:port</c>; <c>localhost</c> means the loopback addresses.</summary>
     public string Listen { get; init; } = "localhost:8080";
+
+    /// <summary>Address for gRPC, <c>host:port</c>; null serves none.</summary>
+    public string? GrpcListen { get; init; }
 
     /// <summary>Connection string of an external PostgreSQL; null starts a private one under the data folder.</summary>
     public string? Database { get; init; }
@@ -54,14 +58,14 @@ internal sealed record ServerOptions
                 case "--down":
                     down = true;
                     break;
-                case "--data" or "--listen" or "--database" or "--cache" or "--samples" or "--agent" when i + 1 < arguments.Count:
+                case "--data" or "--listen" or "--grpc-listen" or "--database" or "--cache" or "--samples" or "--agent" when i + 1 < arguments.Count:
                     values[arguments[i]] = arguments[++i];
                     break;
-                case "--data" or "--listen" or "--database" or "--cache" or "--samples" or "--agent":
+                case "--data" or "--listen" or "--grpc-listen" or "--database" or "--cache" or "--samples" or "--agent":
                     errors.Add($"{arguments[i]} needs a value.");
                     break;
                 default:
-                    errors.Add($"Unknown argument '{arguments[i]}'. Known: --data DIR, --listen HOST:PORT, --database CONNECTION, --cache DIR, --samples DIR, --agent FILE, --down.");
+                    errors.Add($"Unknown argument '{arguments[i]}'. Known: --data DIR, --listen HOST:PORT, --grpc-listen HOST:PORT, --database CONNECTION, --cache DIR, --samples DIR, --agent FILE, --down.");
                     break;
             }
         }
@@ -78,6 +82,16 @@ internal sealed record ServerOptions
             errors.Add($"--listen '{listen}' is not HOST:PORT, for example localhost:8080 or 0.0.0.0:80.");
         }
 
+        var grpc = values.GetValueOrDefault("--grpc-listen");
+        if (grpc is not null && !GrpcServer.TryParse(grpc, out _))
+        {
+            errors.Add($"--grpc-listen '{grpc}' is not HOST:PORT with 'localhost' or an IP address, for example localhost:9090.");
+        }
+        else if (grpc == listen)
+        {
+            errors.Add($"--grpc-listen and --listen are both '{listen}'; gRPC needs a port of its own.");
+        }
+
         var agent = values.GetValueOrDefault("--agent") ?? environment("BYTEPORT_AGENT") ?? Path.Combine(AppContext.BaseDirectory, "nanovms-agent");
         if (errors.Count > 0)
         {
@@ -88,6 +102,7 @@ internal sealed record ServerOptions
         {
             DataFolder = Path.GetFullPath(data!),
             Listen = listen,
+            GrpcListen = grpc,
             Database = NullIfEmpty(values.GetValueOrDefault("--database") ?? environment("BYTEPORT_DATABASE")),
             CacheFolder = Path.GetFullPath(values.GetValueOrDefault("--cache") ?? environment("BYTEPORT_CACHE") ?? "/var/cache/byteport"),
             SamplesFolder = values.TryGetValue("--samples", out var samples) ? Path.GetFullPath(samples) : null,

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using BytePort.Server.Database;
+using BytePort.Server.Machines;
 using Microsoft.EntityFrameworkCore;
 using Npgsql;
 
@@ -110,7 +111,8 @@ internal sealed class InstanceSupervisor(
     {
         await using var db = await databases.CreateDbContextAsync(cancellationToken);
         var wanted = await db.Instances.Select(i => i.Id).ToListAsync(cancellationToken);
-        foreach (var machine in runtime.Machines.Machines)
+        // Machines by themselves have no row: their wish is in their label.
+        foreach (var machine in runtime.Machines.Machines.Where(machine => !MachineService.IsByItself(machine)))
         {
             if (!machine.Spec.Labels.TryGetValue(InstanceRuntime.InstanceLabel, out var label) || !Guid.TryParse(label, out var id) || !wanted.Contains(id))
             {

@@ -119,6 +119,18 @@ internal sealed class RuntimeLog(ServerOptions options, ChangeHub changes) : IDi
         }
     }
 
+    /// <summary>Removes every log whose key is gone.</summary>
+    public void RemoveAll(Func<Guid, bool> isGone)
+    {
+        var folder = options.InData("logs");
+        var keys = !Directory.Exists(folder) ? [] : Directory.GetDirectories(folder)
+            .Select(path => Guid.TryParseExact(Path.GetFileName(path), "N", out var key) ? key : (Guid?)null).OfType<Guid>();
+        foreach (var key in keys.Where(isGone).ToList())
+        {
+            Remove(key);
+        }
+    }
+
     public void Dispose()
     {
         lock (_open)

@@ -28,4 +28,19 @@ public class ServerOptionsTests
     [Fact]
     public void Parse_DatabaseFromEnvironment_IsTaken()
         => Assert.Equal("Host=db", ServerOptions.Parse(["--data", "/d"], name => name == "BYTEPORT_DATABASE" ? "Host=db" : null).Database);
+
+    [Theory]
+    [InlineData("localhost:9090", true)]
+    [InlineData("[::1]:9090", true)]
+    [InlineData("example.com:9090", false)]
+    [InlineData("9090", false)]
+    [InlineData("localhost:8080", false)] // where HTTP listens
+    public void Parse_GrpcListen_IsAnAddressOfItsOwn(string address, bool right)
+    {
+        string[] arguments = ["--data", "/d", "--grpc-listen", address];
+        if (right)
+            Assert.Equal(address, ServerOptions.Parse(arguments, _ => null).GrpcListen);
+        else
+            Assert.Contains("--grpc-listen", Assert.Throws<ServerOptionsException>(() => ServerOptions.Parse(arguments, _ => null)).Message, StringComparison.Ordinal);
+    }
 }

@@ -33,6 +33,9 @@ public sealed class TestPlatform : IAsyncLifetime
 
     public HttpClient Http { get; private set; } = null!;
 
+    /// <summary>The first user's token.</summary>
+    public string Token { get; private set; } = "";
+
     internal ServerOptions Options => _options;
 
     internal IServiceProvider Services => _app.Services;
@@ -41,7 +44,7 @@ public sealed class TestPlatform : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        _options = ServerOptions.Parse(["--data", _folder, "--listen", $"127.0.0.1:{FreePort()}", "--agent", "/nonexistent"], _ => null);
+        _options = ServerOptions.Parse(["--data", _folder, "--listen", $"127.0.0.1:{FreePort()}", "--grpc-listen", $"127.0.0.1:{FreePort()}", "--agent", "/nonexistent"], _ => null);
         File.SetUnixFileMode(_folder, (UnixFileMode)0b111_001_001);
         _node = await Node.OpenAsync(_options, default);
         _postgres = new PrivatePostgres(_options, NullLogger<PrivatePostgres>.Instance);
@@ -59,7 +62,8 @@ public sealed class TestPlatform : IAsyncLifetime
         await Services.GetRequiredService<RoutePublisher>().PublishAllAsync(default);
         await _app.StartAsync();
         var login = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(_folder, "login.json")))!;
-        Http = Client((string)login["token"]!);
+        Token = (string)login["token"]!;
+        Http = Client(Token);
     }
 
     public async ValueTask DisposeAsync()

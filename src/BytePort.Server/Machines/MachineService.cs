@@ -1,0 +1,170 @@
+using System.Text.Json;
+using BytePort.Manifest.Hac;
+using NanoVms.Images;
+using NanoVms.Machines;
+
+namespace BytePort.Server.Machines;
+
+/// <summary>
+/// Machines by themselves: those that belong to a team and to no project. HTTP and gRPC both stand on this. A machine's label holds the
+/// request that it came from, so the machine is all the state there is and outlives this process with it.
+/// </summary>
+internal sealed class MachineService(MachineHost host, ImageStore images, MachineLogs logs, ILogger<MachineService> logger)
+{
+    /// <summary>The most that a team may have at once.</summary>
+    public const int MaxPerTeam = 50;
+
+    public static readonly TimeSpan DefaultGrace = TimeSpan.FromSeconds(30);
+
+    private const string RequestLabel = "byteport.machine";
+    private const string EnvironmentLabel = "byteport.environment";
+
+    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web);
+
+    private static readonly Dictionary<string, string> BaseEnvironment = new()
+    {
+        ["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        ["HOME"] = "/root",
+        ["LANG"] = "C.UTF-8",
+    };
+
+    private readonly Lock _gate = new();
+    private readonly Dictionary<Guid, int> _starting = [];
+
+    /// <summary>True for a machine that <see cref="SpawnAsync"/> made.</summary>
+    public static bool IsByItself(Machine machine) => machine.Spec.Labels.ContainsKey(RequestLabel);
+
+    /// <summary>The request that a machine by itself came from.</summary>
+    public static MachineRequest RequestOf(Machine machine) =>
+        JsonSerializer.Deserialize<MachineRequest>(machine.Spec.Labels[RequestLabel], Json)!;
+
+    /// <summary>The team's machines, oldest first; also those that ended and were not stopped yet.</summary>
+    public IReadOnlyList<Machine> List(Guid team) =>
+        [.. host.Machines.Where(machine => IsByItself(machine) && machine.Spec.Owner == OwnerOf(team)).OrderBy(machine => machine.StartedAt)];
+
+    /// <exception cref="MachineFaultException">The team has no such machine.</exception>
+    public Machine Get(Guid team, string id) =>
+        host.Find(id) is { } machine && IsByItself(machine) && machine.Spec.Owner == OwnerOf(team)
+            ? machine
+            : throw new MachineFaultException(MachineFault.NotFound, $"There is no machine '{(id.Length <= 40 ? id : $"{id[..40]}…")}' in your team.");
+
+    /// <summary>Checks what can be checked without starting anything: the values, the driver and the image, which is made or fetched if need be.</summary>
+    /// <exception cref="MachineFaultException">It could not be spawned.</exception>
+    public Task CheckAsync(MachineRequest request, CancellationToken cancellationToken) => PrepareAsync(request, cancellationToken);
+
+    /// <summary>Starts a machine; returns when its main process runs, or without one when the guest is ready. Canceling undoes all of it.</summary>
+    /// <exception cref="MachineFaultException">It could not be started.</exception>
+    public async Task<Machine> SpawnAsync(Guid team, MachineRequest request, CancellationToken cancellationToken)
+    {
+        Reserve(team);
+        try
+        {
+            var image = await PrepareAsync(request, cancellationToken);
+            var environment = new Dictionary<string, string>(BaseEnvironment);
+            foreach (var (name, value) in image.Environment.Concat(request.Environment))
+                environment[name] = value;
+            var spec = new MachineSpec
+            {
+                Name = request.Name,
+                Cpus = (int)request.Cores,
+                MemoryMiB = (int)request.MemoryMiB,
+                DiskBytes = request.DriveBytes,
+                Layers = image.Layers,
+                Network = request.Interfaces.Count == 0 ? NetworkMode.None : NetworkMode.Nat,
+                Owner = OwnerOf(team),
+                Driver = request.Driver,
+                Labels = new Dictionary<string, string>
+                {
+                    [RequestLabel] = JsonSerializer.Serialize(request, Json),
+                    [EnvironmentLabel] = JsonSerializer.Serialize(environment, Json),
+                },
+            };
+            var main = request.Command.Count == 0 ? null : new ProcessSpec { Command = request.Command, Environment = environment };
+            var machine = await WithFaultsAsync(() => host.StartAsync(spec, main, cancellationToken));
+            logs.Follow(machine);
+            Log.Spawned(logger, machine.Id, request.Name, team);
+            return machine;
+        }
+        finally
+        {
+            Release(team);
+        }
+    }
+
+    /// <summary>SIGTERM to the main process; at its end, or after the grace, the machine is removed with all that belongs to it.</summary>
+    /// <exception cref="MachineFaultException">There is none, or it could not be removed.</exception>
+    public async Task<Machine> StopAsync(Guid team, string id, TimeSpan grace, CancellationToken cancellationToken)
+    {
+        var machine = Get(team, id);
+        // Whoever asked may leave; the machine is stopped all the same.
+        await RemoveAsync(machine, grace).WaitAsync(cancellationToken);
+        Log.Stopped(logger, id, machine.Spec.Name, team);
+        return machine;
+    }
+
+    private async Task RemoveAsync(Machine machine, TimeSpan grace)
+    {
+        _ = await WithFaultsAsync(async () =>
+        {
+            await machine.StopAsync(grace, CancellationToken.None);
+            return machine;
+        });
+        await logs.RemoveAsync(machine.Id);
+    }
+
+    private async Task<StackImage> PrepareAsync(MachineRequest request, CancellationToken cancellationToken)
+    {
+        MachineRequestRules.Check(request);
+        if (request.Driver != "auto")
+        {
+            var drivers = await host.GetDriversAsync(cancellationToken);
+            if (drivers.FirstOrDefault(driver => driver.Name == request.Driver) is not { } driver)
+                throw new MachineFaultException(MachineFault.Invalid, $"There is no driver '{request.Driver}'; choose auto or one of {string.Join(", ", drivers.Select(d => d.Name))}.");
+            if (!driver.Usable)
+                throw new MachineFaultException(MachineFault.Unsupported, $"The driver '{request.Driver}' cannot be used here: {driver.Reason}");
+        }
+
+        try
+        {
+            return await images.GetStackAsync(ImageReference.Parse(request.Ref)!.Text, null, cancellationToken);
+        }
+        catch (ImageException e)
+        {
+            throw new MachineFaultException(e.IsTransient ? MachineFault.Unavailable : MachineFault.Invalid, e.Message, e);
+        }
+    }
+
+    private void Reserve(Guid team)
+    {
+        lock (_gate)
+        {
+            var starting = _starting.GetValueOrDefault(team);
+            if (List(team).Count + starting >= MaxPerTeam)
+                throw new MachineFaultException(MachineFault.Exhausted, $"Your team has {MaxPerTeam} machines, the most it may have. Stop one of them.");
+            _starting[team] = starting + 1;
+        }
+    }
+
+    private void Release(Guid team)
+    {
+        lock (_gate)
+        {
+            if (--_starting[team] == 0)
+                _ = _starting.Remove(team);
+        }
+    }
+
+    private static async Task<T> WithFaultsAsync<T>(Func<Task<T>> action)
+    {
+        try
+        {
+            return await action();
+        }
+        catch (MachineException e)
+        {
+            throw new MachineFaultException(e.IsTransient ? MachineFault.Unavailable : MachineFault.Failed, e.Message, e);
+        }
+    }
+
+    private static string OwnerOf(Guid team) => team.ToString("N");
+}
