@@ -14,7 +14,7 @@ public sealed partial class DocumentationTests : IDisposable
     /// <summary>Commands of the script, with the options that it knows.</summary>
     private static readonly Dictionary<string, string[]> ScriptCommands = new()
     {
-        ["up"] = ["--data", "--listen", "--samples", "--detach", "--database"],
+        ["up"] = ["--data", "--listen", "--grpc-listen", "--samples", "--detach", "--database"],
         ["down"] = ["--data"],
         ["test"] = [],
         ["bench"] = [],
