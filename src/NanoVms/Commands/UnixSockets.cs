@@ -23,6 +23,11 @@ internal static partial class UnixSockets
     private const int DirectoryOnly = 0x10000;
     private const int AddressSize = 110;
     private const int PathOffset = 2;
+    private const int LevelSocket = 1;
+    private const int Rights = 1;
+    private const int NoSignal = 0x4000;
+    private const int TryAgain = 11;
+    private const int Interrupted = 4;
 
     /// <summary>A socket that listens at a file of a folder; a file that is there is replaced.</summary>
     public static unsafe SafeFileHandle Listen(string folder, string name)
@@ -72,6 +77,39 @@ internal static partial class UnixSockets
         return (new Socket(new SafeSocketHandle(ends[0], ownsHandle: true)), new SafeSocketHandle(ends[1], ownsHandle: true));
     }
 
+    /// <summary>Sends bytes and, with the first of them, an open file (SCM_RIGHTS, unix(7)). Both are small; the call may block for a moment.</summary>
+    /// <exception cref="IOException">The other end is gone.</exception>
+    public static unsafe void SendWithFile(Socket socket, ReadOnlySpan<byte> bytes, SafeHandle file)
+    {
+        // SAFETY: struct msghdr and struct cmsghdr as on 64-bit Linux: the control message is a header of 16 bytes and one descriptor of
+        // four, padded to 24; everything that they point to lives on this stack frame until sendmsg returns.
+        var control = stackalloc byte[24];
+        new Span<byte>(control, 24).Clear();
+        *(ulong*)control = 20;
+        *(int*)(control + 8) = LevelSocket;
+        *(int*)(control + 12) = Rights;
+        *(int*)(control + 16) = (int)file.DangerousGetHandle();
+        var vector = stackalloc nint[2];
+        var message = stackalloc nint[7];
+        var sent = 0;
+        fixed (byte* start = bytes)
+        {
+            while (sent < bytes.Length)
+            {
+                (vector[0], vector[1]) = ((nint)(start + sent), bytes.Length - sent);
+                (message[0], message[1], message[2], message[3]) = (0, 0, (nint)vector, 1);
+                (message[4], message[5], message[6]) = sent == 0 ? ((nint)control, 24, 0) : (0, 0, 0);
+                var count = SendMessage(socket.SafeHandle, message, NoSignal);
+                if (count < 0 && Marshal.GetLastPInvokeError() is not (TryAgain or Interrupted))
+                    throw new IOException($"Cannot hand over a file: {new Win32Exception(Marshal.GetLastPInvokeError()).Message}.");
+                if (count < 0)
+                    Thread.Sleep(1);
+                else
+                    sent += (int)count;
+            }
+        }
+    }
+
     // The kernel follows this link to the open folder itself, so the path stays short and cannot be swapped under us.
     private static string PathIn(SafeFileHandle directory, string name) => $"/proc/self/fd/{(int)directory.DangerousGetHandle()}/{name}";
 
@@ -98,6 +136,10 @@ internal static partial class UnixSockets
 
     [LibraryImport("libc", EntryPoint = "listen", SetLastError = true)]
     private static partial int StartListening(SafeFileHandle socket, int backlog);
+
+    /// <summary>sendmsg(2): how many bytes were sent, or -1 with errno.</summary>
+    [LibraryImport("libc", EntryPoint = "sendmsg", SetLastError = true)]
+    private static unsafe partial nint SendMessage(SafeHandle socket, void* message, int flags);
 
     [LibraryImport("libc", EntryPoint = "socketpair", SetLastError = true)]
     private static unsafe partial int SocketPair(int family, int type, int protocol, int* ends);

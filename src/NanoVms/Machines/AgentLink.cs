@@ -1,8 +1,7 @@
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using NanoVms.Agent;
-using NanoVms.Commands;
-using NanoVms.Drivers.Qemu;
+using NanoVms.Drivers;
 
 namespace NanoVms.Machines;
 
@@ -15,7 +14,7 @@ internal sealed class AgentLink : IAsyncDisposable
     private static readonly TimeSpan Shortest = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan Longest = TimeSpan.FromSeconds(2);
     private readonly string _machine;
-    private readonly string _folder;
+    private readonly IHypervisor _hypervisor;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
     private readonly CancellationTokenSource _stop = new();
@@ -23,10 +22,10 @@ internal sealed class AgentLink : IAsyncDisposable
     private readonly Task _keeping;
     private TaskCompletionSource<AgentConnection> _current = New();
 
-    public AgentLink(string machine, string folder, ILogger logger, TimeProvider time)
+    public AgentLink(string machine, IHypervisor hypervisor, ILogger logger, TimeProvider time)
     {
         _machine = machine;
-        _folder = folder;
+        _hypervisor = hypervisor;
         _logger = logger;
         _time = time;
         _keeping = KeepAsync(_stop.Token);
@@ -57,7 +56,7 @@ internal sealed class AgentLink : IAsyncDisposable
             {
                 try
                 {
-                    var stream = await UnixSockets.ConnectAsync(_folder, QemuDriver.AgentSocket, cancellationToken);
+                    var stream = await _hypervisor.ConnectAgentAsync(cancellationToken);
                     await using var connection = await AgentConnection.ConnectAsync(stream, _time, cancellationToken);
                     delay = Shortest;
                     lock (_gate)

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Runtime.CompilerServices;
 using NanoVms.Agent;
+using NanoVms.Snapshots;
 
 namespace NanoVms.Machines;
 
@@ -125,6 +126,18 @@ public sealed class Machine
     /// <summary>Lets it run again, and sets its clock.</summary>
     /// <exception cref="MachineException">The machine ended or its hypervisor does not answer.</exception>
     public Task ResumeAsync(CancellationToken cancellationToken) => _life.ResumeAsync(cancellationToken);
+
+    /// <summary>
+    /// Saves the machine into a new folder while it is still for a moment, and lets it go on. The folder appears whole or not at all,
+    /// takes about as much room as the guest uses memory and disk, and stays when the machine goes.
+    /// </summary>
+    /// <exception cref="MachineException">It does not run, its driver or its agent cannot do this, the folder exists or has no room.</exception>
+    public async Task<MachineSnapshot> SnapshotAsync(string folder, CancellationToken cancellationToken)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        await _life.SnapshotAsync(folder, cancellationToken);
+        return MachineSnapshot.Read(folder);
+    }
 
     /// <summary>
     /// SIGTERM to the main process, then, at its end or after the grace, removes the machine with all that belongs to it.

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using NanoVms.Drivers;
 using NanoVms.Machines.Cgroups;
 using NanoVms.Network;
 
@@ -6,7 +7,8 @@ namespace NanoVms.Machines;
 
 /// <summary>What all machines of a host share.</summary>
 /// <param name="Folder">Holds a folder per machine.</param>
-internal sealed record MachineContext(string Folder, GuestBridge Bridge, CgroupLayout Cgroups, ILogger Logger, TimeProvider Time)
+internal sealed record MachineContext(
+    string Folder, GuestBridge Bridge, CgroupLayout Cgroups, MachineDrivers Drivers, ILogger Logger, TimeProvider Time)
 {
     public string FolderOf(string machineId) => Path.Combine(Folder, machineId);
 

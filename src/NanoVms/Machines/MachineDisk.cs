@@ -1,5 +1,6 @@
 using System.Globalization;
 using NanoVms.Commands;
+using NanoVms.Snapshots;
 
 namespace NanoVms.Machines;
 
@@ -20,6 +21,24 @@ internal static class MachineDisk
     {
         Timeout = TimeSpan.FromMinutes(1),
     };
+
+    /// <summary>The disk of a snapshot, copied for one machine.</summary>
+    /// <exception cref="SnapshotException">It is missing or damaged.</exception>
+    public static async Task RestoreAsync(string path, string folder, SnapshotManifest snapshot, CancellationToken cancellationToken)
+    {
+        if (snapshot.DiskSums is null)
+            return;
+        try
+        {
+            using var source = File.OpenHandle(Path.Combine(folder, SnapshotManifest.Disk));
+            using var disk = File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite);
+            SnapshotException.ThrowIfDamaged(folder, SnapshotManifest.Disk, snapshot.DiskSums, await SparseCopy.CopyAsync(source, disk, cancellationToken));
+        }
+        catch (FileNotFoundException e)
+        {
+            throw new SnapshotException($"Snapshot {folder} is damaged: {e.Message}", e);
+        }
+    }
 
     public static async Task CreateAsync(string path, long bytes, CancellationToken cancellationToken)
     {

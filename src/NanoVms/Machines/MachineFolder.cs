@@ -1,7 +1,7 @@
 using System.Text;
 using Microsoft.Extensions.Logging;
 using NanoVms.Commands;
-using NanoVms.Drivers.Qemu;
+using NanoVms.Drivers;
 using NanoVms.Machines.Cgroups;
 using NanoVms.Network;
 
@@ -45,7 +45,7 @@ internal sealed record MachineFolder(MachineContext Context, IReadOnlyList<Machi
 
     /// <summary>Steps: 1 read, 2 end processes that belong to no living machine, 3 network with the living, 4 remove the rest.</summary>
     public static async Task<MachineFolder> SortAsync(
-        MachineHostOptions options, ILoggerFactory loggerFactory, TimeProvider time, CancellationToken cancellationToken)
+        MachineHostOptions options, MachineDrivers drivers, ILoggerFactory loggerFactory, TimeProvider time, CancellationToken cancellationToken)
     {
         var logger = loggerFactory.CreateLogger<MachineHost>();
         var hostId = GuestBridge.IdOf(options.Network.BridgeName);
@@ -59,13 +59,13 @@ internal sealed record MachineFolder(MachineContext Context, IReadOnlyList<Machi
             .ToList();
 
         // 2
-        foreach (var process in FindProcesses(hostId).Where(p => alive.All(r => r.Process!.Id != p.Id)))
+        foreach (var process in FindProcesses(drivers, hostId).Where(p => alive.All(r => r.Process!.Id != p.Id)))
             await process.KillAsync(time, cancellationToken);
 
         // 3
         var bridge = await GuestBridge.OpenAsync(
             options.Folder, options.Network, [.. alive.Select(r => r.Place)], loggerFactory.CreateLogger<GuestBridge>(), time, cancellationToken);
-        var context = new MachineContext(MachinesIn(options.Folder), bridge, CgroupLayout.OfThisComputer(), logger, time);
+        var context = new MachineContext(MachinesIn(options.Folder), bridge, CgroupLayout.OfThisComputer(), drivers, logger, time);
         if (context.Cgroups.Missing.ToList() is { Count: > 0 } missing)
             Cgroups.Log.ControllersMissing(logger, string.Join(", ", missing));
         foreach (var record in alive)
@@ -84,24 +84,24 @@ internal sealed record MachineFolder(MachineContext Context, IReadOnlyList<Machi
     }
 
     /// <summary>Asks an adopted machine's monitor what it does.</summary>
-    public static async Task<MachineState> ConnectAsync(QemuProcess hypervisor, TimeProvider time, CancellationToken cancellationToken)
+    public static async Task<MachineState> ConnectAsync(IHypervisor hypervisor, TimeProvider time, CancellationToken cancellationToken)
     {
         var started = time.GetTimestamp();
         while (true)
         {
             try
             {
-                return await hypervisor.ConnectAsync(cancellationToken) == "paused" ? MachineState.Paused : MachineState.Running;
+                return await hypervisor.ConnectAsync(cancellationToken);
             }
-            catch (QmpException) when (hypervisor.Identity.IsAlive && time.GetElapsedTime(started) < MonitorLimit)
+            catch (HypervisorException) when (hypervisor.Identity.IsAlive && time.GetElapsedTime(started) < MonitorLimit)
             {
                 await Task.Delay(Retry, time, cancellationToken);
             }
-            catch (QmpException)
+            catch (HypervisorException)
             {
                 // A hypervisor that does not answer cannot be kept: its end is seen as any other.
                 await hypervisor.Identity.KillAsync(time, cancellationToken);
-                hypervisor.GiveUp("The hypervisor's monitor did not answer after a restart of the host.");
+                hypervisor.GiveUp("The hypervisor did not answer after a restart of the host.");
                 return MachineState.Running;
             }
         }
@@ -113,11 +113,13 @@ internal sealed record MachineFolder(MachineContext Context, IReadOnlyList<Machi
     {
         var logger = loggerFactory.CreateLogger<MachineHost>();
         var hostId = GuestBridge.IdOf(options.Network.BridgeName);
-        var processes = Read(options.Folder).Select(r => r.Process).OfType<ProcessIdentity>().Concat(FindProcesses(hostId));
+        var drivers = new MachineDrivers(options.CacheFolder, loggerFactory, time);
+        var records = Read(options.Folder);
+        var processes = records.Select(r => r.Process).OfType<ProcessIdentity>().Concat(FindProcesses(drivers, hostId));
         await Task.WhenAll(processes.Select(p => p.KillAsync(time, cancellationToken)));
 
         await using var bridge = GuestBridge.ForRemoval(options.Folder, options.Network, loggerFactory.CreateLogger<GuestBridge>(), time);
-        var context = new MachineContext(MachinesIn(options.Folder), bridge, CgroupLayout.OfThisComputer(), logger, time);
+        var context = new MachineContext(MachinesIn(options.Folder), bridge, CgroupLayout.OfThisComputer(), drivers, logger, time);
         await RemoveOrphansAsync(context, []);
         await bridge.RemoveAsync(cancellationToken);
         MachineCgroup.RemoveHost(context.Cgroups, hostId);
@@ -141,6 +143,9 @@ internal sealed record MachineFolder(MachineContext Context, IReadOnlyList<Machi
         var groups = MachineCgroup.FindMachines(context.Cgroups, context.Bridge.HostId);
         foreach (var id in folders.Concat(groups).Distinct().Where(id => !kept.Contains(id)).ToList())
         {
+            if (SafeFile.ReadJson(Path.Combine(context.FolderOf(id), MachineRecord.FileName), MachineJson.Default.MachineRecord) is { } record
+                && context.Drivers.Find(record.Driver) is { } driver)
+                await driver.RemoveAsync(context.FolderOf(id), record, CancellationToken.None);
             await context.CgroupOf(id).RemoveAsync(context.Time, CancellationToken.None);
             if (Directory.Exists(context.FolderOf(id)))
                 Directory.Delete(context.FolderOf(id), recursive: true);
@@ -153,26 +158,25 @@ internal sealed record MachineFolder(MachineContext Context, IReadOnlyList<Machi
         : "The hypervisor's process ended while nobody watched it.";
 
     /// <summary>Every process of the computer whose arguments carry the host's mark.</summary>
-    private static IEnumerable<ProcessIdentity> FindProcesses(string hostId)
+    private static IEnumerable<ProcessIdentity> FindProcesses(MachineDrivers drivers, string hostId)
     {
-        var mark = Encoding.ASCII.GetBytes(QemuArguments.GuestMark(hostId));
+        var marks = drivers.All.Select(driver => driver.ProcessMark(hostId)).OfType<string>().Select(Encoding.ASCII.GetBytes).ToList();
         foreach (var folder in Directory.EnumerateDirectories("/proc"))
         {
-            if (int.TryParse(Path.GetFileName(folder), out var id) && HasArgument(folder, mark) && ProcessIdentity.Of(id) is { } process)
+            if (int.TryParse(Path.GetFileName(folder), out var id) && HasArgument(folder, marks) && ProcessIdentity.Of(id) is { } process)
                 yield return process;
         }
     }
 
-    private static bool HasArgument(string folder, byte[] start)
+    private static bool HasArgument(string folder, List<byte[]> starts)
     {
         try
         {
             using var file = File.OpenHandle(Path.Combine(folder, "cmdline"));
             var buffer = new byte[MaxCommandLine];
-            var text = buffer.AsSpan(0, RandomAccess.Read(file, buffer, 0));
+            var length = RandomAccess.Read(file, buffer, 0);
             // Arguments end with a zero byte, so one that follows another begins after one.
-            var found = text.IndexOf(start);
-            return found > 0 && text[found - 1] == 0;
+            return starts.Any(start => buffer.AsSpan(0, length).IndexOf(start) is > 0 and var found && buffer[found - 1] == 0);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
-using NanoVms.Drivers.Qemu;
+using NanoVms.Drivers;
+using NanoVms.Snapshots;
 
 namespace NanoVms.Machines;
 
@@ -13,7 +14,6 @@ public sealed class MachineHost : IAsyncDisposable
     private readonly MachineHostOptions _options;
     private readonly MachineContext _context;
     private readonly FileStream _lock;
-    private readonly QemuDriver _driver;
     private readonly MachineStarter _starter;
     private readonly ConcurrentDictionary<string, Machine> _machines = new();
     private readonly ConcurrentDictionary<string, MachineLife> _lives = new();
@@ -24,13 +24,12 @@ public sealed class MachineHost : IAsyncDisposable
     private Task<BootFiles>? _boot;
     private bool _closed;
 
-    private MachineHost(MachineHostOptions options, MachineContext context, FileStream folderLock, QemuDriver driver)
+    private MachineHost(MachineHostOptions options, MachineContext context, FileStream folderLock)
     {
         _options = options;
         _context = context;
         _lock = folderLock;
-        _driver = driver;
-        _starter = new MachineStarter(context, options, driver);
+        _starter = new MachineStarter(context, options);
     }
 
     /// <summary>Those that run and those that ended and were not stopped yet; not those that are still starting.</summary>
@@ -52,9 +51,9 @@ public sealed class MachineHost : IAsyncDisposable
         try
         {
             _ = Directory.CreateDirectory(options.CacheFolder);
-            var driver = new QemuDriver(options.CacheFolder, loggerFactory.CreateLogger<QemuDriver>(), time);
-            var found = await MachineFolder.SortAsync(options, loggerFactory, time, cancellationToken);
-            var host = new MachineHost(options, found.Context, folderLock, driver);
+            var drivers = new MachineDrivers(options.CacheFolder, loggerFactory, time);
+            var found = await MachineFolder.SortAsync(options, drivers, loggerFactory, time, cancellationToken);
+            var host = new MachineHost(options, found.Context, folderLock);
             try
             {
                 await Task.WhenAll(found.Alive.Select(parts => host.AdoptAsync(parts, cancellationToken)));
@@ -97,6 +96,28 @@ public sealed class MachineHost : IAsyncDisposable
     public Task<Machine> StartAsync(MachineSpec spec, ProcessSpec? main, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(spec);
+        return BringUpAsync(spec, (driver, boot) => new MachineBoot(driver, spec, boot, main), cancellationToken);
+    }
+
+    /// <summary>
+    /// Starts a machine from a snapshot, as often as you like: each has its own address, name, clock and randomness, and goes on where the saved one was. Connections over the network do not.
+    /// </summary>
+    /// <param name="change">What is different from the saved machine: name, labels, owner, hosts and limits may be, hardware and layers may not.</param>
+    /// <exception cref="SnapshotException">There is no snapshot in the folder.</exception>
+    /// <exception cref="MachineException">It did not come up, for example because the snapshot is damaged. Nothing of it is left, as after a cancellation.</exception>
+    public async Task<Machine> RestoreAsync(string folder, Func<MachineSpec, MachineSpec>? change, CancellationToken cancellationToken)
+    {
+        var snapshot = SnapshotManifest.Read(folder);
+        var saved = snapshot.Spec with { Driver = snapshot.Driver };
+        var spec = change?.Invoke(saved) ?? saved;
+        if (spec.Cpus != saved.Cpus || spec.MemoryMiB != saved.MemoryMiB || spec.DiskBytes != saved.DiskBytes || spec.Driver != saved.Driver
+            || spec.Network != saved.Network || !spec.Layers.SequenceEqual(saved.Layers) || !spec.Drives.SequenceEqual(saved.Drives))
+            throw new MachineException($"Snapshot {folder} cannot become another machine: processors, memory, disk, layers, drives, network and driver stay as they were saved.");
+        return await BringUpAsync(spec, (driver, boot) => new MachineRestore(driver, spec, boot, folder, snapshot), cancellationToken);
+    }
+
+    private Task<Machine> BringUpAsync(MachineSpec spec, Func<IMachineDriver, BootFiles, MachineStart> start, CancellationToken cancellationToken)
+    {
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_closed, this);
@@ -107,14 +128,15 @@ public sealed class MachineHost : IAsyncDisposable
                 { IsTransient = true };
             }
 
-            var start = StartCoreAsync(spec, main, cancellationToken);
-            _ = _starts.Add(start);
-            return TrackAsync(start);
+            var starting = StartCoreAsync(spec, start, cancellationToken);
+            _ = _starts.Add(starting);
+            return TrackAsync(starting);
         }
     }
 
+    /// <summary>What each driver can do on this computer, and why not.</summary>
     public async Task<IReadOnlyList<DriverStatus>> GetDriversAsync(CancellationToken cancellationToken) =>
-        [await _driver.GetStatusAsync(cancellationToken)];
+        await Task.WhenAll(_context.Drivers.All.Select(driver => driver.GetStatusAsync(cancellationToken)));
 
     /// <summary>Lets go of the machines, which run on. Starts that are under way are canceled and undone.</summary>
     public async ValueTask DisposeAsync()
@@ -150,17 +172,17 @@ public sealed class MachineHost : IAsyncDisposable
         }
     }
 
-    private async Task<Machine> StartCoreAsync(MachineSpec spec, ProcessSpec? main, CancellationToken cancellationToken)
+    private async Task<Machine> StartCoreAsync(MachineSpec spec, Func<IMachineDriver, BootFiles, MachineStart> start, CancellationToken cancellationToken)
     {
         // Not on the caller's thread, which holds the lock.
         await Task.Yield();
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _closing.Token);
-        MachineSpecRules.Check(spec);
+        var driver = MachineSpecRules.Check(spec, _context.Drivers);
         var boot = await GetBootFilesAsync(either.Token);
         await _booting.WaitAsync(either.Token);
         try
         {
-            var (parts, hypervisor, agent) = await _starter.StartAsync(spec, main, boot, either.Token);
+            var (parts, hypervisor, agent) = await _starter.StartAsync(start(driver, boot), either.Token);
             var life = new MachineLife(_context, parts, hypervisor, agent, () => Forget(parts.Record.Id));
             var machine = new Machine(life);
             _lives[machine.Id] = life;
@@ -192,8 +214,8 @@ public sealed class MachineHost : IAsyncDisposable
 
     private async Task AdoptAsync(MachineParts parts, CancellationToken cancellationToken)
     {
-        var hypervisor = new QemuProcess(parts.Folder, parts.Record.Process!, _context.Time);
-        var agent = new AgentLink(parts.Record.Id, parts.Folder, _context.Logger, _context.Time);
+        var hypervisor = _context.Drivers.Of(parts.Record).Attach(parts.Folder, parts.Record, parts.Record.Process!);
+        var agent = new AgentLink(parts.Record.Id, hypervisor, _context.Logger, _context.Time);
         var life = Add(new MachineLife(_context, parts, hypervisor, agent, () => Forget(parts.Record.Id)));
         var state = await MachineFolder.ConnectAsync(hypervisor, _context.Time, cancellationToken);
         life.Follow(state);

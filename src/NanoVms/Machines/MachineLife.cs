@@ -1,28 +1,32 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using NanoVms.Agent;
-using NanoVms.Drivers.Qemu;
+using NanoVms.Drivers;
 using NanoVms.Network;
+using NanoVms.Snapshots;
 
 namespace NanoVms.Machines;
 
 /// <summary>
-/// A running machine's state and its changes. <see cref="MachineParts"/> is what lies outside, <see cref="QemuProcess"/> the hypervisor,
+/// A running machine's state and its changes. <see cref="MachineParts"/> is what lies outside, <see cref="IHypervisor"/> the hypervisor,
 /// <see cref="AgentLink"/> the guest.
 /// </summary>
 [SuppressMessage("Design", "CA1001", Justification = "Its tokens are asked for after its end too, and none of them holds more than memory.")]
 internal sealed class MachineLife
 {
     private const int Sigterm = 15;
+    private const int SeedBytes = 64;
 
     /// <summary>Bytes that a guest keeps beyond what it uses when it gives memory back; less than that is not worth the work.</summary>
     private const long MinSpare = 12 << 20;
 
+    /// <summary>After this a guest goes on by itself, should the host die meanwhile.</summary>
+    private static readonly TimeSpan FreezeLimit = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan PowerOffLimit = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan OutputLimit = TimeSpan.FromSeconds(1);
     private readonly MachineContext _context;
     private readonly MachineParts _parts;
-    private readonly QemuProcess? _hypervisor;
+    private readonly IHypervisor? _hypervisor;
     private readonly AgentLink? _agent;
     private readonly Action _forget;
     private readonly Lock _gate = new();
@@ -40,7 +44,7 @@ internal sealed class MachineLife
 
     /// <param name="hypervisor">Null, with <paramref name="agent"/>, for a machine that has ended.</param>
     /// <param name="forget">Called once when the machine is removed.</param>
-    public MachineLife(MachineContext context, MachineParts parts, QemuProcess? hypervisor, AgentLink? agent, Action forget)
+    public MachineLife(MachineContext context, MachineParts parts, IHypervisor? hypervisor, AgentLink? agent, Action forget)
     {
         _context = context;
         _parts = parts;
@@ -106,12 +110,65 @@ internal sealed class MachineLife
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _gone.Token);
             limit.CancelAfter(PowerOffLimit);
             var agent = await GetAgentAsync(limit.Token);
-            await agent.SynchronizeAsync(_context.Time.GetUtcNow(), RandomNumberGenerator.GetBytes(64), limit.Token);
+            await agent.SynchronizeAsync(_context.Time.GetUtcNow(), RandomNumberGenerator.GetBytes(SeedBytes), limit.Token);
         }
         catch (Exception e) when (e is AgentException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
             throw new MachineException($"Machine {Record.Id} runs again, but its agent did not set its clock: {e.Message}", e) { IsTransient = true };
         }
+    }
+
+    /// <summary>Steps: 1 the guest becomes still, 2 halts, 3 is saved, 4 goes on.</summary>
+    public async Task SnapshotAsync(string folder, CancellationToken cancellationToken)
+    {
+        await _changing.WaitAsync(cancellationToken);
+        try
+        {
+            if (_state != MachineState.Running || _hypervisor is null)
+                throw new MachineException($"Machine {Record.Id} is {_state}; only a running machine can be snapshotted.");
+            if (!_context.Drivers.Of(Record).Capabilities.HasFlag(DriverCapabilities.Snapshot))
+                throw new MachineException($"Machine {Record.Id} cannot be snapshotted: driver '{Record.Driver}' cannot do that.");
+
+            // 1
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _gone.Token);
+            var agent = await GetAgentAsync(limit.Token);
+            await agent.FreezeAsync(FreezeLimit, limit.Token);
+            try
+            {
+                // 2
+                await _hypervisor.PauseAsync(cancellationToken);
+                try
+                {
+                    // 3
+                    await SnapshotWriter.WriteAsync(folder, _parts.Folder, Record, _hypervisor, _context.Time, cancellationToken);
+                }
+                finally
+                {
+                    // 4
+                    await _hypervisor.ResumeAsync(CancellationToken.None);
+                }
+            }
+            finally
+            {
+                await ThawAsync();
+            }
+        }
+        catch (Exception e) when (e is AgentException or HypervisorException or IOException or UnauthorizedAccessException)
+        {
+            throw new MachineException($"Machine {Record.Id} was not snapshotted: {e.Message}", e) { IsTransient = true };
+        }
+        finally
+        {
+            _ = _changing.Release();
+        }
+    }
+
+    private async Task ThawAsync()
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(_gone.Token);
+        limit.CancelAfter(PowerOffLimit);
+        var agent = await GetAgentAsync(limit.Token);
+        await agent.ThawAsync(new ThawConfig { UtcNow = _context.Time.GetUtcNow(), RandomSeed = RandomNumberGenerator.GetBytes(SeedBytes) }, limit.Token);
     }
 
     public Task StopAsync(TimeSpan grace)
@@ -147,7 +204,7 @@ internal sealed class MachineLife
         await _following;
     }
 
-    private async Task ChangeAsync(MachineState from, MachineState to, Func<QemuProcess, Task> change, CancellationToken cancellationToken)
+    private async Task ChangeAsync(MachineState from, MachineState to, Func<IHypervisor, Task> change, CancellationToken cancellationToken)
     {
         await _changing.WaitAsync(cancellationToken);
         try
@@ -159,7 +216,7 @@ internal sealed class MachineLife
             await change(_hypervisor);
             _state = to;
         }
-        catch (QmpException e)
+        catch (HypervisorException e)
         {
             throw new MachineException($"Machine {Record.Id} cannot become {to}: {e.Message}", e) { IsTransient = true };
         }
@@ -266,7 +323,7 @@ internal sealed class MachineLife
             // Ended or let go; the next host goes on.
             return;
         }
-        catch (Exception e) when (e is AgentException or QmpException)
+        catch (Exception e) when (e is AgentException or HypervisorException)
         {
             Log.MemoryKept(_context.Logger, Record.Id, e.Message);
         }
@@ -302,7 +359,7 @@ internal sealed class MachineLife
                 if (Record.Spec.Drives.Any(d => !d.ReadOnly))
                     await PowerOffAsync();
             }
-            catch (Exception e) when (e is AgentException or QmpException or OperationCanceledException)
+            catch (Exception e) when (e is AgentException or HypervisorException or OperationCanceledException)
             {
                 Log.ShutdownFailed(_context.Logger, Record.Id, e.Message);
             }

@@ -39,6 +39,7 @@ internal sealed class MachineParts(MachineContext context, MachineRecord record)
     {
         if (_record.Process is { } process)
             await TryAsync("process", () => process.KillAsync(context.Time, CancellationToken.None));
+        await TryAsync("driver", () => context.Drivers.Of(_record).RemoveAsync(Folder, _record, CancellationToken.None));
         await TryAsync("rules", () => context.Bridge.UnplugAsync(Lease, CancellationToken.None));
         await TryAsync("control group", () => context.CgroupOf(_record.Id).RemoveAsync(context.Time, CancellationToken.None));
         await TryAsync("disk", () =>

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
-using NanoVms.Drivers.Qemu;
+using NanoVms.Drivers;
 
 namespace NanoVms.Machines;
 
@@ -11,12 +11,14 @@ internal static class MachineSpecRules
     private const int ErofsMagicOffset = 1024;
     private const uint ErofsMagic = 0xe0f5e1e2;
 
+    /// <summary>Checks a specification and chooses its driver.</summary>
     /// <exception cref="MachineException">Names each value that is wrong and what would be right.</exception>
-    public static void Check(MachineSpec spec)
+    public static IMachineDriver Check(MachineSpec spec, MachineDrivers drivers)
     {
         var errors = Find(spec).ToList();
-        if (errors.Count > 0)
-            throw new MachineException($"Machine '{spec.Name}' cannot be made: {string.Join(' ', errors)}");
+        var driver = drivers.Find(spec.Driver);
+        errors.AddRange(driver?.FindErrors(spec) ?? [$"Driver '{spec.Driver}' does not exist; choose one of {drivers.Choices}."]);
+        return errors.Count == 0 ? driver! : throw new MachineException($"Machine '{spec.Name}' cannot be made: {string.Join(' ', errors)}");
     }
 
     internal static IEnumerable<string> Find(MachineSpec spec)
@@ -33,10 +35,6 @@ internal static class MachineSpecRules
             yield return $"MemoryMiB is {spec.MemoryMiB}; it must be 64 to {1 << 20}.";
         if (spec.DiskBytes is < 16L << 20 or > 16L << 40)
             yield return $"DiskBytes is {spec.DiskBytes}; it must be 16 MiB to 16 TiB.";
-        if (spec.Driver is not ("auto" or QemuDriver.Name))
-            yield return $"Driver '{spec.Driver}' does not exist; choose 'auto' or '{QemuDriver.Name}'.";
-        if (spec.Layers.Count + spec.Drives.Count >= QemuArguments.MaxDisks)
-            yield return $"{spec.Layers.Count} layers and {spec.Drives.Count} drives are too many; {QemuArguments.MaxDisks - 1} together are possible.";
 
         foreach (var error in spec.Layers.Select(LayerError).Concat(spec.Drives.Select(DriveError)).OfType<string>())
             yield return error;

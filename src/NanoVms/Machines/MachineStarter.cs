@@ -2,29 +2,33 @@ using System.Security.Cryptography;
 using Microsoft.Win32.SafeHandles;
 using NanoVms.Agent;
 using NanoVms.Commands;
-using NanoVms.Drivers.Qemu;
+using NanoVms.Drivers;
 using NanoVms.Images;
 using NanoVms.Network;
+using NanoVms.Snapshots;
 
 namespace NanoVms.Machines;
 
 /// <summary>Brings one machine up, or leaves nothing of it.</summary>
 /// <remarks>
 /// Steps: 1 address, 2 folder with state file, 3 disk, tap with rules, and control group, 4 process, 5 agent, 6 configuration,
-/// 7 main process, 8 state file says running. Whatever fails or is canceled, all is undone; after a crash the next host does that.
+/// 7 main process, 8 state file says running. A restored machine has its main process already: 6 gives it its new identity. Whatever fails or is canceled, all is undone; after a crash the next host does that.
 /// </remarks>
-internal sealed class MachineStarter(MachineContext context, MachineHostOptions options, QemuDriver driver)
+internal sealed class MachineStarter(MachineContext context, MachineHostOptions options)
 {
     private const int SeedBytes = 256;
     private static readonly TimeSpan ErrorLimit = TimeSpan.FromSeconds(1);
 
     /// <summary>Returns the running machine's parts; the caller follows it.</summary>
     /// <exception cref="MachineException">It did not come up; nothing of it is left.</exception>
-    public async Task<(MachineParts Parts, QemuProcess Hypervisor, AgentLink Agent)> StartAsync(
-        MachineSpec spec, ProcessSpec? main, BootFiles boot, CancellationToken cancellationToken)
+    public async Task<(MachineParts Parts, IHypervisor Hypervisor, AgentLink Agent)> StartAsync(
+        MachineStart start, CancellationToken cancellationToken)
     {
+        var (driver, spec) = (start.Driver, start.Spec);
         var started = context.Time.GetTimestamp();
-        var kvm = await driver.ProbeAsync(cancellationToken);
+        var status = await driver.GetStatusAsync(cancellationToken);
+        if (!status.Usable)
+            throw new MachineException($"Machine '{spec.Name}' was not started: driver '{driver.Name}' does not work on this computer. {status.Reason}");
 
         // 1
         var place = context.Bridge.Pool.Take()
@@ -33,13 +37,13 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
         {
             Id = NewId(),
             Spec = spec,
-            Driver = QemuDriver.Name,
-            Accelerated = kvm.IsUsable,
+            Driver = driver.Name,
+            Accelerated = status.Accelerated,
             Place = place,
-            HasMain = main is not null,
+            HasMain = start.HasMain,
             StartedAt = context.Time.GetUtcNow(),
         });
-        QemuProcess? hypervisor = null;
+        IHypervisor? hypervisor = null;
         AgentLink? agent = null;
         try
         {
@@ -47,17 +51,17 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
             parts.Create();
             // 3 and 4
             using var errors = new ErrorTail();
-            hypervisor = new QemuProcess(parts.Folder, await LaunchAsync(parts, boot, kvm, errors, cancellationToken), context.Time);
-            await ConnectAsync(hypervisor, errors, spec, cancellationToken);
+            hypervisor = driver.Attach(parts.Folder, parts.Record, await LaunchAsync(start, parts, errors, cancellationToken));
+            await ConnectAsync(hypervisor, errors, start, cancellationToken);
             var processStart = context.Time.GetElapsedTime(started);
 
             // 5
-            agent = new AgentLink(parts.Record.Id, parts.Folder, context.Logger, context.Time);
+            agent = new AgentLink(parts.Record.Id, hypervisor, context.Logger, context.Time);
             var connection = await WaitForAgentAsync(hypervisor, agent, spec, cancellationToken);
             var agentReady = context.Time.GetElapsedTime(started);
 
             // 6 and 7
-            await SetUpAsync(connection, parts, main, cancellationToken);
+            await SetUpAsync(connection, start, parts, cancellationToken);
             var mainStarted = context.Time.GetElapsedTime(started);
 
             // 8
@@ -87,7 +91,7 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
     private static string NewId() => RandomNumberGenerator.GetString("abcdefghijklmnopqrstuvwxyz0123456789", 12);
 
     private async Task<ProcessIdentity> LaunchAsync(
-        MachineParts parts, BootFiles boot, KvmAnswer kvm, ErrorTail errors, CancellationToken cancellationToken)
+        MachineStart start, MachineParts parts, ErrorTail errors, CancellationToken cancellationToken)
     {
         var record = parts.Record;
         var disk = Path.Combine(parts.Folder, MachineDisk.FileName);
@@ -95,14 +99,17 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
         SafeFileHandle? tap = null;
         try
         {
-            var making = MachineDisk.CreateAsync(disk, record.Spec.DiskBytes, cancellationToken);
+            var restore = start as MachineRestore;
+            var making = restore is null
+                ? MachineDisk.CreateAsync(disk, record.Spec.DiskBytes, cancellationToken)
+                : MachineDisk.RestoreAsync(disk, restore.Folder, restore.Snapshot, cancellationToken);
             var plugging = record.Spec.Network == NetworkMode.Nat ? PlugAsync() : Task.CompletedTask;
-            cgroup.Create(QemuDriver.MemoryLimit(record.Spec, kvm.IsUsable));
+            cgroup.Create(start.Driver.MemoryLimit(record.Spec, record.Accelerated));
             await Task.WhenAll(making, plugging);
 
-            var plan = new QemuPlan(
-                context.Bridge.HostId, record.Id, record.Spec, boot, parts.Lease, parts.Folder, disk, tap, context.Bridge.Mtu);
-            var process = QemuDriver.Launch(plan, kvm, errors);
+            var plan = new MachinePlan(
+                context.Bridge.HostId, record.Id, record.Spec, start.Boot, parts.Lease, parts.Folder, disk, tap, context.Bridge.Mtu, restore?.Folder);
+            var process = await start.Driver.LaunchAsync(plan, errors, cancellationToken);
             // The state file first: a process that it does not name would only be found by looking at all of them.
             parts.Update(r => r with { Process = process });
             cgroup.Add(process.Id);
@@ -117,22 +124,27 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
         async Task PlugAsync() => tap = await context.Bridge.PlugAsync(parts.Lease, cancellationToken);
     }
 
-    private async Task ConnectAsync(QemuProcess hypervisor, ErrorTail errors, MachineSpec spec, CancellationToken cancellationToken)
+    private async Task ConnectAsync(IHypervisor hypervisor, ErrorTail errors, MachineStart start, CancellationToken cancellationToken)
     {
         try
         {
             _ = await hypervisor.ConnectAsync(cancellationToken);
+            if (start is MachineRestore restore)
+            {
+                await hypervisor.LoadAsync(restore.Folder, cancellationToken);
+                await hypervisor.ResumeAsync(cancellationToken);
+            }
         }
-        catch (QmpException e)
+        catch (HypervisorException e)
         {
             var message = await errors.ReadToEndAsync(ErrorLimit, context.Time);
             throw new MachineException(
-                message.Length == 0 ? $"Machine '{spec.Name}' did not start: {e.Message}" : $"Machine '{spec.Name}' did not start; QEMU says: {message}", e);
+                message.Length == 0 ? $"Machine '{start.Spec.Name}' did not start: {e.Message}" : $"Machine '{start.Spec.Name}' did not start; the hypervisor says: {message}", e);
         }
     }
 
     private async Task<AgentConnection> WaitForAgentAsync(
-        QemuProcess hypervisor, AgentLink agent, MachineSpec spec, CancellationToken cancellationToken)
+        IHypervisor hypervisor, AgentLink agent, MachineSpec spec, CancellationToken cancellationToken)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         using var timer = context.Time.CreateTimer(_ => limit.Cancel(), null, options.BootTimeout, Timeout.InfiniteTimeSpan);
@@ -157,33 +169,53 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
         throw new MachineException($"Machine '{spec.Name}' ended while it booted: {await hypervisor.Ended}");
     }
 
-    private async Task SetUpAsync(AgentConnection agent, MachineParts parts, ProcessSpec? main, CancellationToken cancellationToken)
+    private Task SetUpAsync(AgentConnection agent, MachineStart start, MachineParts parts, CancellationToken cancellationToken)
     {
-        var spec = parts.Record.Spec;
-        var (layers, disk, drives) = QemuDriver.Devices(spec);
-        var bridge = context.Bridge;
+        var network = start.Spec.Network == NetworkMode.None
+            ? null
+            : new GuestNetwork(parts.Lease.Address, context.Bridge.Prefix.Length, context.Bridge.Prefix.At(1), context.Bridge.Prefix.At(1), context.Bridge.Mtu);
+        return start switch
+        {
+            MachineBoot boot => ConfigureAsync(agent, boot, network, cancellationToken),
+            _ => agent.ThawAsync(
+                new ThawConfig
+                {
+                    UtcNow = context.Time.GetUtcNow(),
+                    RandomSeed = RandomNumberGenerator.GetBytes(SeedBytes),
+                    Network = network,
+                    MacAddress = network is null ? null : parts.Lease.Mac,
+                    Hostname = start.Spec.Name,
+                    Hosts = start.Spec.Hosts,
+                    NewIdentity = true,
+                },
+                cancellationToken),
+        };
+    }
+
+    private async Task ConfigureAsync(AgentConnection agent, MachineBoot boot, GuestNetwork? network, CancellationToken cancellationToken)
+    {
+        var spec = boot.Spec;
+        var devices = boot.Driver.Devices(spec);
         await agent.ConfigureAsync(
             new GuestConfig
             {
                 Hostname = spec.Name,
-                LayerDevices = layers,
-                DiskDevice = disk,
-                Drives = drives,
-                Network = spec.Network == NetworkMode.None
-                    ? null
-                    : new GuestNetwork(parts.Lease.Address, bridge.Prefix.Length, bridge.Prefix.At(1), bridge.Prefix.At(1), bridge.Mtu),
+                LayerDevices = devices.Layers,
+                DiskDevice = devices.Disk,
+                Drives = devices.Drives,
+                Network = network,
                 Hosts = spec.Hosts,
                 CaBundle = spec.CaBundle,
                 UtcNow = context.Time.GetUtcNow(),
                 RandomSeed = RandomNumberGenerator.GetBytes(SeedBytes),
             },
             cancellationToken);
-        if (main is not null)
-            await agent.StartMainAsync(main, cancellationToken);
+        if (boot.Main is not null)
+            await agent.StartMainAsync(boot.Main, cancellationToken);
     }
 
     /// <summary>Null for a cancellation, which is passed on as it is.</summary>
-    private static async Task<MachineException?> ExplainAsync(Exception failure, MachineSpec spec, QemuProcess? hypervisor)
+    private static async Task<MachineException?> ExplainAsync(Exception failure, MachineSpec spec, IHypervisor? hypervisor)
     {
         if (failure is OperationCanceledException)
             return null;
@@ -192,6 +224,7 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
         {
             MachineException { ConsoleTail.Length: 0 } known => new MachineException(known.Reason, console, known.InnerException) { IsTransient = known.IsTransient },
             AgentException => new MachineException($"Machine '{spec.Name}' did not start: {failure.Message}", console, failure),
+            SnapshotException => new MachineException($"Machine '{spec.Name}' was not restored: {failure.Message}", failure),
             CommandException or NetworkException or ImageException or IOException or UnauthorizedAccessException =>
                 new MachineException($"Machine '{spec.Name}' did not start: {failure.Message}", failure),
             _ => null,

@@ -1,9 +1,13 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using NanoVms.Drivers;
 using NanoVms.Machines;
 
 namespace NanoVms.Tests.Machines;
 
 public sealed class MachineSpecRulesTests : IDisposable
 {
+    private static MachineDrivers Drivers() => new("/nowhere", NullLoggerFactory.Instance, TimeProvider.System);
+
     private readonly string _folder = Directory.CreateTempSubdirectory("nanovms-spec-").FullName;
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
@@ -28,7 +32,7 @@ public sealed class MachineSpecRulesTests : IDisposable
             Drives = [new DriveSpec("data", "/nowhere", false), new DriveSpec("data", "/nowhere", false)],
             Hosts = new Dictionary<string, string> { ["db"] = "::1" },
         };
-        var message = Assert.Throws<MachineException>(() => MachineSpecRules.Check(spec)).Message;
+        var message = Assert.Throws<MachineException>(() => MachineSpecRules.Check(spec, Drivers())).Message;
         foreach (var part in new[]
         {
             "Name 'No Good'", "Cpus is 0", "CpuLimit is NaN", "MemoryMiB is 5", "DiskBytes is 1", "Driver 'magic'", "is not an EROFS image",

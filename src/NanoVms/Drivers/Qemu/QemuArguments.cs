@@ -68,6 +68,10 @@ internal static class QemuArguments
             ]);
         }
 
+        // Halted, until the devices' state has been read.
+        if (launch.IsRestored)
+            arguments.AddRange(["-S", "-incoming", "defer"]);
+
         // No new programs, no other rights, no other resources: the last word, so that nothing above needs them.
         arguments.AddRange(["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]);
         return arguments;
@@ -78,11 +82,17 @@ internal static class QemuArguments
     /// the model with AVX2 whose code runs fastest, <c>max</c> costs a fifth more; and memory in small pages, not huge ones, is what
     /// the guest really touched and can be given back.
     /// </summary>
-    private static IEnumerable<string> Machine(QemuLaunch launch) => launch.Accelerated
-        ? ["-M", MachineType, "-accel", "kvm", "-cpu", "host"]
+    private static IEnumerable<string> Machine(QemuLaunch launch) =>
+    [
+        // Opened again by its number, which a file in memory allows to everybody who has it.
+        "-object", $"memory-backend-file,id=memory,size={Text(launch.MemoryMiB)}M,share=on,mem-path=/proc/self/fd/{Text(launch.MemoryFile)}",
+        .. Accelerator(launch),
+    ];
+
+    private static IEnumerable<string> Accelerator(QemuLaunch launch) => launch.Accelerated
+        ? ["-M", $"{MachineType},memory-backend=memory", "-accel", "kvm", "-cpu", "host"]
         :
         [
-            "-object", $"memory-backend-memfd,id=memory,size={Text(launch.MemoryMiB)}M,share=on",
             "-M", $"{MachineType},pit=off,pic=off,memory-backend=memory",
             "-accel", $"tcg,thread={(launch.Cpus > 1 ? "multi" : "single")},tb-size={Text(TranslationMiB(launch.MemoryMiB))}",
             "-cpu", "EPYC-v1,svm=off",

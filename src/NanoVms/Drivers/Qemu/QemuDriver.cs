@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
+using Microsoft.Win32.SafeHandles;
 using NanoVms.Commands;
 using NanoVms.Images;
 using NanoVms.Machines;
@@ -11,9 +12,9 @@ namespace NanoVms.Drivers.Qemu;
 /// Starts machines as QEMU processes that outlive this one. Each runs as a user of its own, without capabilities, in an empty
 /// network, and uses only the files that it was handed open: disks, tap, two listening sockets.
 /// </summary>
-internal sealed class QemuDriver(string cacheFolder, ILogger logger, TimeProvider time)
+internal sealed class QemuDriver(string cacheFolder, ILogger logger, TimeProvider time) : IMachineDriver
 {
-    public const string Name = "qemu";
+    public const string DriverName = "qemu";
     public const string AgentSocket = "agent.sock";
     private const string DiskSerial = "disk";
 
@@ -27,12 +28,25 @@ internal sealed class QemuDriver(string cacheFolder, ILogger logger, TimeProvide
 
     public static string DriveSerial(DriveSpec drive) => $"d-{drive.Name}";
 
-    /// <summary>Names of the machine's devices for its agent.</summary>
-    public static (IReadOnlyList<string> Layers, string Disk, IReadOnlyDictionary<string, string> Drives) Devices(MachineSpec spec) =>
-        ([.. spec.Layers.Select((_, i) => LayerSerial(i))], DiskSerial, spec.Drives.ToDictionary(d => d.Name, DriveSerial));
+    public string Name => DriverName;
 
-    /// <summary>The most memory in bytes that the machine's process may use.</summary>
-    public static long MemoryLimit(MachineSpec spec, bool accelerated) =>
+    public DriverCapabilities Capabilities =>
+        DriverCapabilities.OwnKernel | DriverCapabilities.Pause | DriverCapabilities.Snapshot | DriverCapabilities.Drives | DriverCapabilities.MemoryReturn;
+
+    public MachineDevices Devices(MachineSpec spec) =>
+        new([.. spec.Layers.Select((_, i) => LayerSerial(i))], DiskSerial, spec.Drives.ToDictionary(d => d.Name, DriveSerial));
+
+    public IEnumerable<string> FindErrors(MachineSpec spec)
+    {
+        if (spec.Layers.Count + spec.Drives.Count >= QemuArguments.MaxDisks)
+            yield return $"{spec.Layers.Count} layers and {spec.Drives.Count} drives are too many; {QemuArguments.MaxDisks - 1} together are possible.";
+    }
+
+    public string ProcessMark(string hostId) => QemuArguments.GuestMark(hostId);
+
+    public IHypervisor Attach(string folder, MachineRecord record, ProcessIdentity process) => new QemuProcess(folder, process, time);
+
+    public long MemoryLimit(MachineSpec spec, bool accelerated) =>
         (spec.MemoryMiB + OwnMiB + (8L * spec.Cpus) + (accelerated ? 0 : 2 * QemuArguments.TranslationMiB(spec.MemoryMiB))) << 20;
 
     public async Task<DriverStatus> GetStatusAsync(CancellationToken cancellationToken)
@@ -61,9 +75,13 @@ internal sealed class QemuDriver(string cacheFolder, ILogger logger, TimeProvide
         }
     }
 
-    /// <summary>Starts the process and hands it its files. That it runs does not say that it likes its arguments: connect to its monitor.</summary>
-    /// <param name="errors">Receives what it complains about.</param>
-    public static ProcessIdentity Launch(QemuPlan plan, KvmAnswer kvm, ErrorTail errors)
+    public async Task<ProcessIdentity> LaunchAsync(MachinePlan plan, ErrorTail errors, CancellationToken cancellationToken) =>
+        Launch(plan, await ProbeAsync(cancellationToken), await PrepareMemoryAsync(plan, cancellationToken), errors);
+
+    private static async Task<SafeFileHandle> PrepareMemoryAsync(MachinePlan plan, CancellationToken cancellationToken) =>
+        plan.Restore is null ? QemuMemory.Create(plan.Spec.MemoryMiB) : await QemuSnapshot.ReadMemoryAsync(plan.Restore, cancellationToken);
+
+    private static ProcessIdentity Launch(MachinePlan plan, KvmAnswer kvm, SafeFileHandle guestMemory, ErrorTail errors)
     {
         var files = new List<SafeHandle>();
         var owned = new List<SafeHandle>();
@@ -71,6 +89,7 @@ internal sealed class QemuDriver(string cacheFolder, ILogger logger, TimeProvide
         {
             var kernel = Open(plan.Boot.KernelPath, FileAccess.Read);
             var initramfs = Open(plan.Boot.InitramfsPath, FileAccess.Read);
+            var memory = Own(guestMemory);
             var agent = Own(UnixSockets.Listen(plan.Folder, AgentSocket));
             var monitor = Own(UnixSockets.Listen(plan.Folder, QemuInstance.MonitorSocket));
             if (plan.Tap is not null)
@@ -95,6 +114,8 @@ internal sealed class QemuDriver(string cacheFolder, ILogger logger, TimeProvide
                 CommandLine = GuestKernel.CommandLine(TimeStampCounter.GetKilohertz(), kvm.IsUsable, console: true),
                 Accelerated = kvm.IsUsable,
                 Disks = [.. disks.Select(d => new QemuDisk(d.Serial, numbers[d.File], d.ReadOnly, d.IsEphemeral))],
+                MemoryFile = numbers[memory],
+                IsRestored = plan.Restore is not null,
                 AgentFile = numbers[agent],
                 MonitorFile = numbers[monitor],
                 TapFile = plan.Tap is null ? null : numbers[files.IndexOf(plan.Tap)],

@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using System.Text;
+using Microsoft.Win32.SafeHandles;
 using NanoVms.Commands;
 
 namespace NanoVms.Drivers.Qemu;
@@ -42,6 +43,14 @@ internal sealed class QemuInstance : IAsyncDisposable
     public Task PauseAsync(CancellationToken cancellationToken) => _monitor.ExecuteAsync("stop", null, cancellationToken);
 
     public Task ResumeAsync(CancellationToken cancellationToken) => _monitor.ExecuteAsync("cont", null, cancellationToken);
+
+    /// <summary>Writes the state of the halted machine's devices to an empty file.</summary>
+    public Task SaveAsync(SafeFileHandle state, TimeProvider time, CancellationToken cancellationToken) =>
+        QemuMigration.SaveAsync(_monitor, state, time, cancellationToken);
+
+    /// <summary>Reads it back, into a QEMU that waits for it.</summary>
+    public Task LoadAsync(SafeFileHandle state, TimeProvider time, CancellationToken cancellationToken) =>
+        QemuMigration.LoadAsync(_monitor, state, time, cancellationToken);
 
     /// <summary>Asks the guest to make do with this much of its memory, in bytes; its balloon driver gives back what it can, as it can.</summary>
     public Task SetMemoryAsync(long bytes, CancellationToken cancellationToken) =>

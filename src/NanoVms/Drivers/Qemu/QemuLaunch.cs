@@ -29,6 +29,12 @@ internal sealed record QemuLaunch
 
     public required IReadOnlyList<QemuDisk> Disks { get; init; }
 
+    /// <summary>The guest's memory: <see cref="QemuMemory"/>.</summary>
+    public required int MemoryFile { get; init; }
+
+    /// <summary>True when memory holds a snapshot whose devices are loaded next.</summary>
+    public bool IsRestored { get; init; }
+
     /// <summary>Listening Unix socket for the agent's channel.</summary>
     public required int AgentFile { get; init; }
 

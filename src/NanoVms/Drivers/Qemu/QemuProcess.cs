@@ -1,12 +1,12 @@
 using NanoVms.Commands;
+using NanoVms.Machines;
 
 namespace NanoVms.Drivers.Qemu;
 
 /// <summary>
-/// One running QEMU as seen from here: its process and its monitor, which is connected again when it is lost.
-/// <see cref="Ended"/> completes once, when the guest has halted for good or the process is gone.
+/// One running QEMU: its process and its monitor, which is connected again when it is lost.
 /// </summary>
-internal sealed class QemuProcess : IAsyncDisposable
+internal sealed class QemuProcess : IHypervisor
 {
     private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(100);
     private const int SqueezePatience = 4;
@@ -28,12 +28,9 @@ internal sealed class QemuProcess : IAsyncDisposable
 
     public ProcessIdentity Identity { get; }
 
-    /// <summary>Why: one sentence without a subject's name. Never fails.</summary>
     public Task<string> Ended => _ended.Task;
 
-    /// <summary>Connects to the monitor and watches from then on. Returns QEMU's run state.</summary>
-    /// <exception cref="QmpException">The process ended or its monitor is silent.</exception>
-    public async Task<string> ConnectAsync(CancellationToken cancellationToken)
+    public async Task<MachineState> ConnectAsync(CancellationToken cancellationToken)
     {
         var monitor = await QemuInstance.ConnectAsync(_folder, OnEvent, _time, cancellationToken);
         try
@@ -43,7 +40,7 @@ internal sealed class QemuProcess : IAsyncDisposable
             _monitor = monitor;
             CheckStatus(status);
             _watching = WatchAsync(monitor, _stop.Token);
-            return status;
+            return status is "paused" or "inmigrate" ? MachineState.Paused : MachineState.Running;
         }
         catch
         {
@@ -52,19 +49,29 @@ internal sealed class QemuProcess : IAsyncDisposable
         }
     }
 
-    /// <summary>Declares the process ended, for a reason that nothing here can see.</summary>
     public void GiveUp(string reason) => _ = _ended.TrySetResult(reason);
+
+    public async Task<Stream> ConnectAgentAsync(CancellationToken cancellationToken) =>
+        await UnixSockets.ConnectAsync(_folder, QemuDriver.AgentSocket, cancellationToken);
 
     public Task PauseAsync(CancellationToken cancellationToken) => Monitor.PauseAsync(cancellationToken);
 
     public Task ResumeAsync(CancellationToken cancellationToken) => Monitor.ResumeAsync(cancellationToken);
 
-    /// <summary>
-    /// Takes memory from the guest down to a size, as far as it gives it, and lets it have all again: what it gave takes no room
-    /// on the computer until it is used.
-    /// </summary>
-    /// <param name="all">The guest's memory in bytes.</param>
-    /// <param name="least">What it should keep, in bytes.</param>
+    public async Task SaveAsync(string folder, CancellationToken cancellationToken)
+    {
+        using var state = File.OpenHandle(Path.Combine(folder, QemuSnapshot.State), FileMode.CreateNew, FileAccess.ReadWrite);
+        await Monitor.SaveAsync(state, _time, cancellationToken);
+        using var memory = QemuMemory.Open(Identity);
+        await QemuSnapshot.WriteAsync(folder, memory, state, cancellationToken);
+    }
+
+    public async Task LoadAsync(string folder, CancellationToken cancellationToken)
+    {
+        using var state = File.OpenHandle(Path.Combine(folder, QemuSnapshot.State));
+        await Monitor.LoadAsync(state, _time, cancellationToken);
+    }
+
     public async Task SqueezeAsync(long all, long least, CancellationToken cancellationToken)
     {
         var monitor = Monitor;
@@ -89,11 +96,9 @@ internal sealed class QemuProcess : IAsyncDisposable
         }
     }
 
-    /// <summary>The end of the guest's console; empty when the monitor is gone.</summary>
     public async Task<string> TakeConsoleAsync(CancellationToken cancellationToken) =>
         _monitor is { } monitor ? await monitor.TakeConsoleAsync(cancellationToken) : "";
 
-    /// <summary>Ends the process, by order or by force, and waits until it is gone with all that it held.</summary>
     public async Task TerminateAsync()
     {
         if (_monitor is { Closed.IsCompleted: false } monitor && await monitor.TryQuitAsync(CancellationToken.None))
@@ -113,7 +118,6 @@ internal sealed class QemuProcess : IAsyncDisposable
         await Identity.KillAsync(_time, CancellationToken.None);
     }
 
-    /// <summary>Lets go of the monitor; the process runs on.</summary>
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();

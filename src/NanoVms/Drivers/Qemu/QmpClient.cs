@@ -1,7 +1,10 @@
 using System.Buffers;
 using System.Collections.Concurrent;
 using System.IO.Pipelines;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using System.Text.Json;
+using NanoVms.Commands;
 
 namespace NanoVms.Drivers.Qemu;
 
@@ -58,10 +61,11 @@ internal sealed class QmpClient : IAsyncDisposable
     }
 
     /// <summary>Runs a command and returns what it returned.</summary>
-    /// <param name="arguments">Member to value; strings, numbers and booleans.</param>
+    /// <param name="arguments">Member to value; strings, numbers, booleans, lists and members of these.</param>
+    /// <param name="file">Handed over along with the command.</param>
     /// <exception cref="QmpException">Refused, no answer in time, or the stream ended.</exception>
     public async Task<JsonElement> ExecuteAsync(
-        string command, IReadOnlyDictionary<string, object>? arguments, CancellationToken cancellationToken, TimeSpan? limit = null)
+        string command, IReadOnlyDictionary<string, object>? arguments, CancellationToken cancellationToken, TimeSpan? limit = null, SafeHandle? file = null)
     {
         var id = Interlocked.Increment(ref _lastId);
         var answer = new TaskCompletionSource<JsonElement>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -71,7 +75,7 @@ internal sealed class QmpClient : IAsyncDisposable
             // Closing empties the table once; whoever comes later sees it here.
             if (_closed.Task.IsCompleted)
                 throw new QmpException($"QEMU's monitor is gone: '{command}' was not sent.");
-            await SendAsync(Write(command, arguments, id), cancellationToken);
+            await SendAsync(Write(command, arguments, id), file, cancellationToken);
             return await answer.Task.WaitAsync(limit ?? DefaultLimit, _time, cancellationToken);
         }
         catch (TimeoutException e)
@@ -87,6 +91,11 @@ internal sealed class QmpClient : IAsyncDisposable
             _ = _waiting.TryRemove(id, out _);
         }
     }
+
+    /// <summary>Hands QEMU an open file, which later commands name <c>fd:NAME</c>. One of the same name is replaced.</summary>
+    /// <exception cref="QmpException">Refused, no answer in time, or the stream ended.</exception>
+    public Task SendFileAsync(string name, SafeHandle file, CancellationToken cancellationToken) =>
+        ExecuteAsync("getfd", new Dictionary<string, object> { ["fdname"] = name }, cancellationToken, file: file);
 
     public async ValueTask DisposeAsync()
     {
@@ -105,8 +114,7 @@ internal sealed class QmpClient : IAsyncDisposable
             if (arguments is not null)
             {
                 writer.WriteStartObject("arguments");
-                foreach (var (name, value) in arguments)
-                    WriteValue(writer, name, value);
+                WriteMembers(writer, arguments);
                 writer.WriteEndObject();
             }
 
@@ -117,34 +125,57 @@ internal sealed class QmpClient : IAsyncDisposable
         return buffer.WrittenSpan.ToArray();
     }
 
-    private static void WriteValue(Utf8JsonWriter writer, string name, object value)
+    private static void WriteMembers(Utf8JsonWriter writer, IReadOnlyDictionary<string, object> members)
+    {
+        foreach (var (name, value) in members)
+        {
+            writer.WritePropertyName(name);
+            WriteValue(writer, value);
+        }
+    }
+
+    private static void WriteValue(Utf8JsonWriter writer, object value)
     {
         switch (value)
         {
             case string text:
-                writer.WriteString(name, text);
+                writer.WriteStringValue(text);
                 break;
             case bool flag:
-                writer.WriteBoolean(name, flag);
+                writer.WriteBooleanValue(flag);
                 break;
             case int number:
-                writer.WriteNumber(name, number);
+                writer.WriteNumberValue(number);
                 break;
             case long number:
-                writer.WriteNumber(name, number);
+                writer.WriteNumberValue(number);
+                break;
+            case IReadOnlyDictionary<string, object> members:
+                writer.WriteStartObject();
+                WriteMembers(writer, members);
+                writer.WriteEndObject();
+                break;
+            case IReadOnlyList<object> list:
+                writer.WriteStartArray();
+                foreach (var item in list)
+                    WriteValue(writer, item);
+                writer.WriteEndArray();
                 break;
             default:
-                throw new ArgumentException($"Argument '{name}' is a {value.GetType().Name}; use text, a number or a boolean.", nameof(value));
+                throw new ArgumentException($"QMP has no value like a {value.GetType().Name}.", nameof(value));
         }
     }
 
-    private async Task SendAsync(byte[] message, CancellationToken cancellationToken)
+    private async Task SendAsync(byte[] message, SafeHandle? file, CancellationToken cancellationToken)
     {
         await _writing.WaitAsync(cancellationToken);
         try
         {
             // Not canceled half way: the next command would follow on a broken line.
-            await _stream.WriteAsync(message, CancellationToken.None);
+            if (file is null)
+                await _stream.WriteAsync(message, CancellationToken.None);
+            else
+                UnixSockets.SendWithFile(((NetworkStream)_stream).Socket, message, file);
         }
         finally
         {

@@ -15,6 +15,7 @@ public sealed class QemuArgumentsTests
         CommandLine = "quiet panic=-1",
         Accelerated = false,
         Disks = [new QemuDisk("layer0", 24, ReadOnly: true, IsEphemeral: false), new QemuDisk("disk", 25, false, true), new QemuDisk("d-data", 26, false, false)],
+        MemoryFile = 28,
         AgentFile = 22,
         MonitorFile = 23,
         TapFile = 27,
@@ -26,7 +27,7 @@ public sealed class QemuArgumentsTests
     public void Build_Emulated_IsThisCommandLine() => Assert.Equal(
         """
         -name guest=123456.abc,process=nanovms-abc
-        -object memory-backend-memfd,id=memory,size=128M,share=on
+        -object memory-backend-file,id=memory,size=128M,share=on,mem-path=/proc/self/fd/28
         -M microvm,rtc=on,pcie=off,x-option-roms=off,dump-guest-core=off,pit=off,pic=off,memory-backend=memory
         -accel tcg,thread=single,tb-size=32
         -cpu EPYC-v1,svm=off

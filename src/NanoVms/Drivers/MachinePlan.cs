@@ -2,12 +2,13 @@ using System.Runtime.InteropServices;
 using NanoVms.Machines;
 using NanoVms.Network;
 
-namespace NanoVms.Drivers.Qemu;
+namespace NanoVms.Drivers;
 
 /// <summary>A machine to be started.</summary>
 /// <param name="HostId">With the machine's id in the process's arguments, by which orphans are found.</param>
 /// <param name="Folder">Where its sockets go.</param>
 /// <param name="DiskPath">Its writable layer.</param>
 /// <param name="Tap">Null without a network card; the caller closes its copy.</param>
-internal sealed record QemuPlan(
-    string HostId, string MachineId, MachineSpec Spec, BootFiles Boot, GuestLease Lease, string Folder, string DiskPath, SafeHandle? Tap, int Mtu);
+/// <param name="Restore">The folder that <see cref="IHypervisor.SaveAsync"/> filled, or null to boot. A restored machine waits for <see cref="IHypervisor.LoadAsync"/>.</param>
+internal sealed record MachinePlan(
+    string HostId, string MachineId, MachineSpec Spec, BootFiles Boot, GuestLease Lease, string Folder, string DiskPath, SafeHandle? Tap, int Mtu, string? Restore = null);

@@ -1,0 +1,28 @@
+using Microsoft.Extensions.Logging;
+using NanoVms.Drivers.Qemu;
+using NanoVms.Machines;
+
+namespace NanoVms.Drivers;
+
+/// <summary>All drivers, and which one a machine gets.</summary>
+internal sealed class MachineDrivers(string cacheFolder, ILoggerFactory loggerFactory, TimeProvider time)
+{
+    /// <summary>The driver of <see cref="MachineSpec.Driver"/> <c>auto</c>: with KVM where a probe ran a guest at full speed, by emulation elsewhere.</summary>
+    private const string Automatic = QemuDriver.DriverName;
+
+    public IReadOnlyList<IMachineDriver> All { get; } =
+    [
+        new QemuDriver(cacheFolder, loggerFactory.CreateLogger<QemuDriver>(), time),
+    ];
+
+    /// <summary>Null when there is no driver of this name.</summary>
+    public IMachineDriver? Find(string name) => All.FirstOrDefault(driver => driver.Name == (name == "auto" ? Automatic : name));
+
+    /// <summary>The driver that a machine was started with.</summary>
+    /// <exception cref="MachineException">A later version made the machine.</exception>
+    public IMachineDriver Of(MachineRecord record) =>
+        Find(record.Driver) ?? throw new MachineException($"Machine {record.Id} needs driver '{record.Driver}', which does not exist here.");
+
+    /// <summary>For people: <c>'auto', 'qemu' or …</c></summary>
+    public string Choices => string.Join(", ", All.Select(driver => $"'{driver.Name}'").Prepend("'auto'"));
+}

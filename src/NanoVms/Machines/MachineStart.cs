@@ -1,0 +1,23 @@
+using NanoVms.Drivers;
+using NanoVms.Snapshots;
+
+namespace NanoVms.Machines;
+
+/// <summary>A machine to be brought up: booted, or restored.</summary>
+internal abstract record MachineStart(IMachineDriver Driver, MachineSpec Spec, BootFiles Boot)
+{
+    public abstract bool HasMain { get; }
+}
+
+/// <param name="Main">Null for a machine that only runs single commands.</param>
+internal sealed record MachineBoot(IMachineDriver Driver, MachineSpec Spec, BootFiles Boot, ProcessSpec? Main) : MachineStart(Driver, Spec, Boot)
+{
+    public override bool HasMain => Main is not null;
+}
+
+/// <param name="Folder">The snapshot's.</param>
+internal sealed record MachineRestore(IMachineDriver Driver, MachineSpec Spec, BootFiles Boot, string Folder, SnapshotManifest Snapshot)
+    : MachineStart(Driver, Spec, Boot)
+{
+    public override bool HasMain => Snapshot.HasMain;
+}

@@ -1,0 +1,65 @@
+using System.Diagnostics;
+using NanoVms.Machines;
+using NanoVms.Tests.Machines;
+
+namespace NanoVms.Tests.Snapshots;
+
+/// <summary>Real QEMU, kernel and agent.</summary>
+[Collection(nameof(MachineHostTests))]
+public sealed class SnapshotTests : IDisposable
+{
+    private const string Counting = "i=0; while true; do echo $i > /count; i=$((i+1)); sleep 0.05; done";
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("nanovms-snapshot-").FullName;
+
+    private string Snapshot => Path.Combine(_folder, "one");
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public async Task Restore_ThreeTimes_EachGoesOnAsAMachineOfItsOwn()
+    {
+        await using var test = await TestHost.OpenAsync();
+        var original = await test.StartAsync(Counting);
+        _ = await TestHost.RunAsync(original, "echo kept > /mark; cp /proc/sys/kernel/random/boot_id /dev/null");
+        var clock = Stopwatch.StartNew();
+        var snapshot = await original.SnapshotAsync(Snapshot, CancellationToken.None);
+        TestContext.Current.SendDiagnosticMessage($"saved in {clock.Elapsed.TotalMilliseconds:0} ms");
+        Assert.Equal(MachineState.Running, original.State);
+        Assert.Equal("qemu", snapshot.Driver);
+        var before = await CountAsync(original);
+        await Task.Delay(300, CancellationToken.None);
+        Assert.True(await CountAsync(original) > before, "The original does not go on.");
+
+        var clones = new List<Machine>();
+        for (var i = 0; i < 3; i++)
+        {
+            clock.Restart();
+            clones.Add(await test.Host.RestoreAsync(Snapshot, spec => spec with { Name = $"clone-{i}" }, CancellationToken.None));
+            TestContext.Current.SendDiagnosticMessage($"restored in {clock.Elapsed.TotalMilliseconds:0} ms, {clones[^1].Timings}");
+        }
+
+        var machines = clones.Append(original).ToList();
+        Assert.Equal(4, machines.Select(m => m.Address).Distinct().Count());
+        var seen = new List<string>();
+        foreach (var machine in machines)
+        {
+            var (_, output) = await TestHost.RunAsync(machine, "cat /mark; hostname; cat /sys/class/net/eth0/address; head -c 16 /dev/urandom | md5sum; ip addr show dev eth0 | grep -o 'inet [0-9.]*'; date +%s");
+            var lines = output.Split('\n');
+            Assert.Equal("kept", lines[0]);
+            Assert.Equal(machine.Spec.Name, lines[1]);
+            Assert.Equal($"inet {machine.Address}", lines[4]);
+            Assert.InRange(long.Parse(lines[5]), DateTimeOffset.UtcNow.ToUnixTimeSeconds() - 5, DateTimeOffset.UtcNow.ToUnixTimeSeconds() + 5);
+            seen.AddRange(lines[2..4]);
+            var count = await CountAsync(machine);
+            await Task.Delay(300, CancellationToken.None);
+            Assert.True(await CountAsync(machine) > count, $"{machine.Spec.Name} does not go on.");
+        }
+
+        Assert.Equal(seen.Count, seen.Distinct().Count());
+        await Task.WhenAll(machines.Select(machine => machine.StopAsync(TimeSpan.Zero, CancellationToken.None)));
+        Assert.Empty(await test.LeftoversAsync());
+    }
+
+    private static async Task<int> CountAsync(Machine machine) => int.Parse((await TestHost.RunAsync(machine, "cat /count")).Output);
+}
