@@ -1,3 +1,4 @@
+using NanoVms.Agent.Copies;
 using NanoVms.Agent.Guest;
 using NanoVms.Agent.Interop;
 using NanoVms.Agent.Processes;
@@ -125,6 +126,14 @@ internal sealed class Dispatcher
                 return;
             case FrameType.Exec:
                 Run(stream, Messages.ReadWholeSpec(ref reader), reader.UInt32());
+                return;
+            case FrameType.CopyIn:
+                _streams.CheckRoom(stream);
+                _streams.Add(new CopyIn(stream, _channel, reader.Text(), () => _guest is { IsFrozen: true }), 0);
+                return;
+            case FrameType.CopyOut:
+                _streams.CheckRoom(stream);
+                _streams.Add(new CopyOut(stream, _channel, reader.Text()), reader.UInt32());
                 return;
             case FrameType.ListServices:
                 _writer.Clear();

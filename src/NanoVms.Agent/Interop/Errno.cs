@@ -13,6 +13,7 @@ internal static class Errno
     public const int EACCES = 13;
     public const int EEXIST = 17;
     public const int ENOTDIR = 20;
+    public const int ELOOP = 40;
 
     public static int Last => Marshal.GetLastPInvokeError();
 
@@ -35,7 +36,8 @@ internal static class Errno
         24 => "too many open files",
         28 => "no space left",
         30 => "read-only file system",
-        40 => "too many symbolic links",
+        39 => "folder not empty",
+        ELOOP => "too many symbolic links",
         _ => "error " + number.ToString(),
     };
 }

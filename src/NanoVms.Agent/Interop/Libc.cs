@@ -15,12 +15,14 @@ internal static unsafe partial class Libc
     public const int O_WRONLY = 1;
     public const int O_RDWR = 2;
     public const int O_CREAT = 0x40;
+    public const int O_EXCL = 0x80;
     public const int O_NOCTTY = 0x100;
     public const int O_TRUNC = 0x200;
     public const int O_NONBLOCK = 0x800;
     public const int O_DIRECTORY = 0x10000;
     public const int O_NOFOLLOW = 0x20000;
     public const int O_CLOEXEC = 0x80000;
+    public const int O_PATH = 0x200000;
     public const int SIGKILL = 9;
     public const int SIGPIPE = 13;
     public const int SIGTERM = 15;
@@ -36,6 +38,10 @@ internal static unsafe partial class Libc
     public const nint SYS_SETRESUID = 117;
     public const nint SYS_SETRESGID = 119;
     public const nint SYS_FINIT_MODULE = 313;
+    public const nint SYS_OPENAT2 = 437;
+    public const int AT_FDCWD = -100;
+    public const int AT_SYMLINK_NOFOLLOW = 0x100;
+    public const int AT_EMPTY_PATH = 0x1000;
     public const int CLOCK_REALTIME = 0;
     public const int CLOCK_BOOTTIME = 7;
 
@@ -97,6 +103,9 @@ internal static unsafe partial class Libc
 
     [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
     public static partial nint SystemCall(nint number, nint first, nint second, nint third);
+
+    [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
+    public static partial nint SystemCall(nint number, nint first, nint second, nint third, nint fourth);
 
     [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
     public static partial int Kill(int pid, int signal);
@@ -169,6 +178,44 @@ internal static unsafe partial class Libc
 
     [LibraryImport("libc", EntryPoint = "symlink", SetLastError = true)]
     public static partial int SymbolicLink(byte* target, byte* path);
+
+    [LibraryImport("libc", EntryPoint = "openat", SetLastError = true)]
+    public static partial int OpenAt(int folder, byte* path, int flags, uint mode);
+
+    [LibraryImport("libc", EntryPoint = "mkdirat", SetLastError = true)]
+    public static partial int MakeDirectoryAt(int folder, byte* path, uint mode);
+
+    [LibraryImport("libc", EntryPoint = "unlinkat", SetLastError = true)]
+    public static partial int UnlinkAt(int folder, byte* path, int flags);
+
+    [LibraryImport("libc", EntryPoint = "symlinkat", SetLastError = true)]
+    public static partial int SymbolicLinkAt(byte* target, int folder, byte* path);
+
+    [LibraryImport("libc", EntryPoint = "linkat", SetLastError = true)]
+    public static partial int LinkAt(int fromFolder, byte* from, int folder, byte* path, int flags);
+
+    [LibraryImport("libc", EntryPoint = "readlinkat", SetLastError = true)]
+    public static partial nint ReadLinkAt(int folder, byte* path, byte* buffer, nuint length);
+
+    [LibraryImport("libc", EntryPoint = "fchownat", SetLastError = true)]
+    public static partial int ChangeOwnerAt(int folder, byte* path, uint user, uint group, int flags);
+
+    [LibraryImport("libc", EntryPoint = "fchmodat", SetLastError = true)]
+    public static partial int ChangeModeAt(int folder, byte* path, uint mode, int flags);
+
+    /// <param name="times">Two times (of access, of change), each two 64-bit words.</param>
+    [LibraryImport("libc", EntryPoint = "futimens", SetLastError = true)]
+    public static partial int SetTimes(int fd, long* times);
+
+    [LibraryImport("libc", EntryPoint = "fchmod", SetLastError = true)]
+    public static partial int ChangeMode(int fd, uint mode);
+
+    /// <param name="info">struct stat, 144 bytes.</param>
+    [LibraryImport("libc", EntryPoint = "fstatat", SetLastError = true)]
+    public static partial int StatAt(int folder, byte* path, byte* info, int flags);
+
+    [LibraryImport("libc", EntryPoint = "fdopendir", SetLastError = true)]
+    public static partial void* OpenDirectoryOf(int fd);
 
     /// <param name="mode">0 exists, 1 may be executed.</param>
     [LibraryImport("libc", EntryPoint = "access", SetLastError = true)]

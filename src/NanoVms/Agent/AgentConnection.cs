@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
+using NanoVms.Agent.Copies;
 using NanoVms.Agent.Protocol;
 using NanoVms.Machines;
 
@@ -224,6 +225,21 @@ public sealed class AgentConnection : IAsyncDisposable
 
     /// <summary>Closes the stream. The guest goes on; processes of <see cref="RunAsync"/> are killed.</summary>
     public ValueTask DisposeAsync() => _link.DisposeAsync();
+
+    /// <summary>An archive (tar) of a file or folder of the guest, as the guest makes it: trust nothing in it.</summary>
+    /// <exception cref="AgentException">The connection ended, or the agent is too old; also from reading, when there is no such file.</exception>
+    public Task<Stream> CopyOutAsync(string guestPath, CancellationToken cancellationToken) => Files(null).OpenAsync(guestPath, cancellationToken);
+
+    /// <summary>Lays an archive (tar: ustar, pax, GNU's long names) into a folder of the guest, which is made when it is missing.</summary>
+    public Task CopyInAsync(Stream archive, string guestFolder, CancellationToken cancellationToken) =>
+        Files(null).CopyInAsync(archive, guestFolder, cancellationToken);
+
+    /// <param name="explain">Null for the agent's own kind of failures.</param>
+    internal GuestFiles Files(Func<AgentException, Exception>? explain)
+    {
+        Require(2, "copy files");
+        return new GuestFiles(_link, explain ?? (failure => failure));
+    }
 
     internal async Task<StreamRequest> OpenExecAsync(ProcessSpec spec, CancellationToken cancellationToken)
     {

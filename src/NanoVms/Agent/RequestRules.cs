@@ -12,6 +12,7 @@ internal static class RequestRules
     private const int MaxHostName = 63;
     private const int MaxDriveName = 16;
     private const int MaxAccount = 256;
+    private const int MaxPath = 4000;
 
     public static void Check(ProcessSpec spec)
     {
@@ -46,6 +47,14 @@ internal static class RequestRules
     {
         if (size.Columns is < 1 or > ushort.MaxValue || size.Rows is < 1 or > ushort.MaxValue)
             throw new ArgumentOutOfRangeException(nameof(size), $"A terminal of {size.Columns} columns and {size.Rows} rows is not 1 to 65535 of each.");
+    }
+
+    public static void CheckGuestPath(string path)
+    {
+        ArgumentNullException.ThrowIfNull(path);
+        CheckText(path, "the path");
+        if (path.Length is 0 or > MaxPath || path[0] != '/' || path.Split('/').Any(p => p is "." or ".."))
+            throw new ArgumentException($"The guest's path '{path}' is not absolute, holds '.' or '..', or is longer than {MaxPath}.", nameof(path));
     }
 
     public static void CheckSignal(int signal)

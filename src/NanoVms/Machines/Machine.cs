@@ -1,6 +1,7 @@
 using System.Net;
 using System.Runtime.CompilerServices;
 using NanoVms.Agent;
+using NanoVms.Agent.Copies;
 using NanoVms.Snapshots;
 
 namespace NanoVms.Machines;
@@ -115,6 +116,30 @@ public sealed class Machine
     public Task<IReadOnlyList<ServiceInfo>> GetServicesAsync(CancellationToken cancellationToken) =>
         WithAgentAsync(agent => agent.GetServicesAsync(cancellationToken), cancellationToken);
 
+    /// <summary>A file or folder of the guest becomes one of the host, with modes and times, owned by this process's user.</summary>
+    /// <param name="hostPath">Its folder must be there; files at it are replaced.</param>
+    /// <exception cref="MachineException">As of <see cref="ExecAsync"/>, or there is no such file, or the guest sends more or else than asked for.</exception>
+    /// <exception cref="IOException">The host cannot write it.</exception>
+    public async Task<CopyResult> CopyOutAsync(string guestPath, string hostPath, CopyLimits limits, CancellationToken cancellationToken) =>
+        await (await FilesAsync(cancellationToken)).CopyOutAsync(guestPath, hostPath, limits, cancellationToken);
+
+    /// <summary>An archive (tar) of a file or folder of the guest, as the guest makes it: trust nothing in it. Read it asynchronously.</summary>
+    /// <exception cref="MachineException">As of <see cref="ExecAsync"/>; also from reading, when there is no such file.</exception>
+    public async Task<Stream> CopyOutAsync(string guestPath, CancellationToken cancellationToken) =>
+        await (await FilesAsync(cancellationToken)).OpenAsync(guestPath, cancellationToken);
+
+    /// <summary>A file or folder of the host becomes one of the guest, with modes and times. Folders above it are made.</summary>
+    /// <param name="user">Owner in the guest, with <paramref name="group"/>.</param>
+    /// <exception cref="MachineException">As of <see cref="ExecAsync"/>, or the guest cannot write it.</exception>
+    /// <exception cref="IOException">The host's files cannot be read.</exception>
+    public async Task CopyInAsync(string hostPath, string guestPath, uint user, uint group, CancellationToken cancellationToken) =>
+        await (await FilesAsync(cancellationToken)).CopyInAsync(hostPath, guestPath, user, group, cancellationToken);
+
+    /// <summary>Lays an archive (tar: ustar, pax, GNU's long names) with its owners into a folder of the guest, which is made when it is missing.</summary>
+    /// <exception cref="MachineException">As of <see cref="ExecAsync"/>, or it is no archive, or the guest cannot write it.</exception>
+    public async Task CopyInAsync(Stream archive, string guestFolder, CancellationToken cancellationToken) =>
+        await (await FilesAsync(cancellationToken)).CopyInAsync(archive, guestFolder, cancellationToken);
+
     /// <exception cref="MachineException">The machine ended, is paused, or its agent does not answer.</exception>
     public Task<MachineStats> GetStatsAsync(CancellationToken cancellationToken) =>
         WithAgentAsync(agent => agent.GetStatsAsync(cancellationToken).WaitAsync(AgentLimit, cancellationToken), cancellationToken);
@@ -200,6 +225,9 @@ public sealed class Machine
             throw new MachineException($"Machine {Id}: its agent did not answer in {AgentLimit.TotalSeconds:0} seconds.", e) { IsTransient = true };
         }
     }
+
+    private Task<GuestFiles> FilesAsync(CancellationToken cancellationToken) =>
+        WithAgentAsync(agent => Task.FromResult(agent.Files(Explain)), cancellationToken);
 
     private MachineException Explain(AgentException failure) =>
         new(State == MachineState.Failed ? $"Machine {Id} has ended: {FailureReason}" : $"Machine {Id}: {failure.Message}", failure)

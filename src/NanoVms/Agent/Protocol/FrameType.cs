@@ -26,6 +26,8 @@ internal enum FrameType : byte
     SignalService = 20,
     Attach = 21,
     ListServices = 22,
+    CopyIn = 23,
+    CopyOut = 24,
 
     HelloAck = 128,
     Done = 129,
