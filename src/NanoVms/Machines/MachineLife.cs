@@ -17,9 +17,6 @@ internal sealed class MachineLife
     private const int Sigterm = 15;
     private const int SeedBytes = 64;
 
-    /// <summary>Bytes that a guest keeps beyond what it uses when it gives memory back; less than that is not worth the work.</summary>
-    private const long MinSpare = 12 << 20;
-
     /// <summary>After this a guest goes on by itself, should the host die meanwhile.</summary>
     private static readonly TimeSpan FreezeLimit = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan PowerOffLimit = TimeSpan.FromSeconds(10);
@@ -74,7 +71,7 @@ internal sealed class MachineLife
         _state = state;
         if (Record.Exit is { } exit)
             SetExited(exit);
-        _following = Task.WhenAll(FollowHypervisorAsync(), FollowMainAsync(), SettleAsync());
+        _following = Task.WhenAll(FollowHypervisorAsync(), FollowMainAsync(), new MachineSettling(_context, Record, this, _hypervisor!).RunAsync());
     }
 
     /// <summary>Takes over a machine that ended while nobody watched.</summary>
@@ -128,6 +125,8 @@ internal sealed class MachineLife
                 throw new MachineException($"Machine {Record.Id} is {_state}; only a running machine can be snapshotted.");
             if (!_context.Drivers.Of(Record).Capabilities.HasFlag(DriverCapabilities.Snapshot))
                 throw new MachineException($"Machine {Record.Id} cannot be snapshotted: driver '{Record.Driver}' cannot do that.");
+            if (Record.Spec.Drives.FirstOrDefault(drive => !drive.ReadOnly) is { } drive)
+                throw new MachineException($"Machine {Record.Id} cannot be snapshotted: what is on its drive '{drive.Name}' would not be saved with it, and two machines must not write to one drive.");
 
             // 1
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _gone.Token);
@@ -302,48 +301,6 @@ internal sealed class MachineLife
                 return;
             }
         }
-    }
-
-    /// <summary>When the start is over, gives memory of the start back to the computer and begins the limit of processor time.</summary>
-    private async Task SettleAsync()
-    {
-        if (Record.BurstEndsAt is not { } end)
-            return;
-        var wait = end - _context.Time.GetUtcNow();
-        try
-        {
-            if (wait > TimeSpan.Zero)
-            {
-                await Task.Delay(wait, _context.Time, _gone.Token);
-                await GiveMemoryBackAsync();
-            }
-        }
-        catch (OperationCanceledException)
-        {
-            // Ended or let go; the next host goes on.
-            return;
-        }
-        catch (Exception e) when (e is AgentException or HypervisorException)
-        {
-            Log.MemoryKept(_context.Logger, Record.Id, e.Message);
-        }
-
-        if (Record.Spec.CpuLimit is { } limit)
-            _context.CgroupOf(Record.Id).LimitCpu(limit);
-    }
-
-    /// <summary>A started service no longer needs most of the files that it was started from, which fill its guest's memory.</summary>
-    private async Task GiveMemoryBackAsync()
-    {
-        // A machine for single commands, such as a build, profits from its cache until it ends.
-        if (!Record.HasMain || _state != MachineState.Running)
-            return;
-        var agent = await GetAgentAsync(_gone.Token);
-        var stats = await agent.GetStatsAsync(_gone.Token);
-        var all = (long)Record.Spec.MemoryMiB << 20;
-        var least = all - stats.MemoryTotal + stats.MemoryUsed + Math.Max(MinSpare, stats.MemoryUsed / 4);
-        if (least < all - MinSpare)
-            await _hypervisor!.SqueezeAsync(all, least, _gone.Token);
     }
 
     /// <summary>Steps: 1 the main process, 2 power off for the sake of drives, 3 removal.</summary>

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using NanoVms.Machines;
+using NanoVms.Snapshots;
 using NanoVms.Tests.Machines;
 
 namespace NanoVms.Tests.Snapshots;
@@ -8,7 +9,7 @@ namespace NanoVms.Tests.Snapshots;
 [Collection(nameof(MachineHostTests))]
 public sealed class SnapshotTests : IDisposable
 {
-    private const string Counting = "i=0; while true; do echo $i > /count; i=$((i+1)); sleep 0.05; done";
+    private const string Counting = "i=0; while true; do echo $i > /next; mv /next /count; i=$((i+1)); sleep 0.05; done";
 
     private readonly string _folder = Directory.CreateTempSubdirectory("nanovms-snapshot-").FullName;
 
@@ -59,6 +60,57 @@ public sealed class SnapshotTests : IDisposable
         Assert.Equal(seen.Count, seen.Distinct().Count());
         await Task.WhenAll(machines.Select(machine => machine.StopAsync(TimeSpan.Zero, CancellationToken.None)));
         Assert.Empty(await test.LeftoversAsync());
+    }
+
+    [Fact]
+    public async Task Restore_WhatCannotBe_IsRefusedAndLeavesNothing()
+    {
+        await using var test = await TestHost.OpenAsync();
+        var machine = await test.StartAsync(Counting);
+        _ = await machine.SnapshotAsync(Snapshot, CancellationToken.None);
+        Assert.Contains("is there already", (await Assert.ThrowsAsync<MachineException>(() => machine.SnapshotAsync(Snapshot, CancellationToken.None))).Message, StringComparison.Ordinal);
+        Assert.Equal(MachineState.Running, machine.State);
+        var count = await CountAsync(machine);
+        await Task.Delay(300, CancellationToken.None);
+        Assert.True(await CountAsync(machine) > count, "The refused snapshot left the machine still.");
+        await machine.StopAsync(TimeSpan.Zero, CancellationToken.None);
+
+        Assert.Contains("memory", (await Refused(spec => spec with { MemoryMiB = 128 })).Message, StringComparison.Ordinal);
+        foreach (var name in new[] { "memory", "state", "disk" })
+        {
+            var path = Path.Combine(Snapshot, name);
+            var place = new FileInfo(path).Length / 2;
+            var old = Flip(path, place);
+            var refused = await Refused(null);
+            Assert.Contains($"'{name}' is not what was saved", refused.Message, StringComparison.Ordinal);
+            Write(path, place, old);
+        }
+
+        var sums = Path.Combine(Snapshot, "qemu.json");
+        var text = await File.ReadAllTextAsync(sums, CancellationToken.None);
+        await File.WriteAllTextAsync(sums, text[..(text.Length / 2)], CancellationToken.None);
+        Assert.Contains("not complete", (await Refused(null)).Message, StringComparison.Ordinal);
+        _ = await Assert.ThrowsAsync<SnapshotException>(() => test.Host.RestoreAsync(_folder, null, CancellationToken.None));
+        Assert.Empty(await test.LeftoversAsync());
+
+        Task<MachineException> Refused(Func<MachineSpec, MachineSpec>? change) =>
+            Assert.ThrowsAsync<MachineException>(() => test.Host.RestoreAsync(Snapshot, change, CancellationToken.None));
+    }
+
+    private static byte Flip(string path, long place)
+    {
+        using var file = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite);
+        Span<byte> one = [0];
+        _ = RandomAccess.Read(file, one, place);
+        var old = one[0];
+        RandomAccess.Write(file, [(byte)~old], place);
+        return old;
+    }
+
+    private static void Write(string path, long place, byte value)
+    {
+        using var file = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite);
+        RandomAccess.Write(file, [value], place);
     }
 
     private static async Task<int> CountAsync(Machine machine) => int.Parse((await TestHost.RunAsync(machine, "cat /count")).Output);

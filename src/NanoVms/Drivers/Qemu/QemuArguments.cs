@@ -42,9 +42,7 @@ internal static class QemuArguments
             "-nodefaults", "-no-user-config", "-display", "none",
             // A guest that resets, powers off or panics stays, halted, until its console has been read.
             "-action", "reboot=shutdown,shutdown=pause,panic=pause",
-            "-kernel", launch.KernelPath,
-            "-initrd", launch.InitramfsPath,
-            "-append", launch.CommandLine,
+            .. Boot(launch),
             "-chardev", $"ringbuf,id={ConsoleDevice},size={Text(ConsoleBytes)}",
             "-serial", $"chardev:{ConsoleDevice}",
             "-chardev", $"socket,id=monitor,fd={Text(launch.MonitorFile)},server=on,wait=off",
@@ -67,10 +65,6 @@ internal static class QemuArguments
                 "-device", $"virtio-net-device,netdev=net,mac={launch.Mac},host_mtu={Text(launch.Mtu)}",
             ]);
         }
-
-        // Halted, until the devices' state has been read.
-        if (launch.IsRestored)
-            arguments.AddRange(["-S", "-incoming", "defer"]);
 
         // No new programs, no other rights, no other resources: the last word, so that nothing above needs them.
         arguments.AddRange(["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]);
@@ -97,6 +91,11 @@ internal static class QemuArguments
             "-accel", $"tcg,thread={(launch.Cpus > 1 ? "multi" : "single")},tb-size={Text(TranslationMiB(launch.MemoryMiB))}",
             "-cpu", "EPYC-v1,svm=off",
         ];
+
+    /// <summary>A restored machine has its kernel in its memory, and stays halted until the devices' state has been read.</summary>
+    private static IEnumerable<string> Boot(QemuLaunch launch) => launch.IsRestored
+        ? ["-S", "-incoming", "defer"]
+        : ["-kernel", launch.KernelPath, "-initrd", launch.InitramfsPath, "-append", launch.CommandLine];
 
     private static IEnumerable<string> Disk(QemuDisk disk, int index)
     {
