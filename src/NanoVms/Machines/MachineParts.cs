@@ -12,6 +12,9 @@ internal sealed class MachineParts(MachineContext context, MachineRecord record)
 
     public MachineRecord Record => _record;
 
+    /// <summary>True once the machine's ports lead to it: only then are they its own to take back. An adopted machine's do.</summary>
+    public bool IsPublished { get; set; } = record.Phase == MachinePhase.Running;
+
     public string Folder => context.FolderOf(_record.Id);
 
     public GuestLease Lease { get; } = context.Bridge.LeaseAt(record.Place);
@@ -40,6 +43,9 @@ internal sealed class MachineParts(MachineContext context, MachineRecord record)
         if (_record.Process is { } process)
             await TryAsync("process", () => process.KillAsync(context.Time, CancellationToken.None));
         await TryAsync("driver", () => context.Drivers.Of(_record).RemoveAsync(Folder, _record, CancellationToken.None));
+        if (IsPublished)
+            await TryAsync("ports", () => context.Bridge.WithdrawAsync(Lease, _record.Spec.Ports, CancellationToken.None));
+        IsPublished = false;
         await TryAsync("rules", () => context.Bridge.UnplugAsync(Lease, CancellationToken.None));
         await TryAsync("control group", () => context.CgroupOf(_record.Id).RemoveAsync(context.Time, CancellationToken.None));
         await TryAsync("disk", () =>

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using NanoVms.Network;
 
 namespace NanoVms.Machines;
 
@@ -36,6 +37,9 @@ public sealed record MachineSpec
 
     /// <summary>Names the guest resolves by itself, to IPv4 addresses.</summary>
     public IReadOnlyDictionary<string, string> Hosts { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Ports of the computer that lead to the machine; at most 64.</summary>
+    public IReadOnlyList<PortMapping> Ports { get; init; } = [];
 
     /// <summary>The isolation group, for example a team.</summary>
     public string Owner { get; init; } = "";

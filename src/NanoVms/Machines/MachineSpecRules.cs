@@ -9,6 +9,7 @@ namespace NanoVms.Machines;
 internal static class MachineSpecRules
 {
     private const int ErofsMagicOffset = 1024;
+    private const int MaxPorts = 64;
     private const uint ErofsMagic = 0xe0f5e1e2;
 
     /// <summary>Checks a specification and chooses its driver.</summary>
@@ -40,6 +41,12 @@ internal static class MachineSpecRules
             yield return error;
         foreach (var name in spec.Drives.GroupBy(d => d.Name).Where(g => g.Count() > 1).Select(g => g.Key))
             yield return $"Drive '{name}' is there more than once.";
+        if (spec.Ports.Count > MaxPorts)
+            yield return $"{spec.Ports.Count} ports are too many; {MaxPorts} are possible.";
+        if (spec.Ports.Count > 0 && spec.Network == NetworkMode.None)
+            yield return "Ports need a network, and the machine has none.";
+        foreach (var error in spec.Ports.SelectMany(port => port.FindErrors()))
+            yield return error;
         foreach (var (name, address) in spec.Hosts)
         {
             if (!IPAddress.TryParse(address, out var parsed) || parsed.AddressFamily != AddressFamily.InterNetwork)

@@ -121,7 +121,12 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
             tap?.Dispose();
         }
 
-        async Task PlugAsync() => tap = await context.Bridge.PlugAsync(parts.Lease, cancellationToken);
+        async Task PlugAsync()
+        {
+            tap = await context.Bridge.PlugAsync(parts.Lease, cancellationToken);
+            await context.Bridge.PublishAsync(parts.Lease, record.Spec.Ports, cancellationToken);
+            parts.IsPublished = true;
+        }
     }
 
     private async Task ConnectAsync(IHypervisor hypervisor, ErrorTail errors, MachineStart start, CancellationToken cancellationToken)

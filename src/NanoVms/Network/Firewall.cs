@@ -24,7 +24,7 @@ internal sealed record Firewall(string HostId, string Bridge, string TapPrefix, 
     private IPAddress Gateway => Prefix.At(1);
 
     /// <summary>Replaces whatever is there by the whole rule set with these guests.</summary>
-    public string Install(IEnumerable<GuestLease> guests)
+    public string Install(IEnumerable<GuestLease> guests, IEnumerable<(GuestLease Guest, PortMapping Port)> ports)
     {
         var script = new StringBuilder(Remove());
         script.Append(
@@ -39,6 +39,12 @@ internal sealed record Firewall(string HostId, string Bridge, string TapPrefix, 
                 type ipv4_addr
                 size 65535
                 flags dynamic
+              }
+              map published {
+                type inet_proto . inet_service : ipv4_addr . inet_service
+              }
+              map published_at {
+                type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service
               }
               chain input {
                 type filter hook input priority filter - 5; policy accept;
@@ -69,10 +75,24 @@ internal sealed record Firewall(string HostId, string Bridge, string TapPrefix, 
               }
               chain world_to_guest {
                 ct state established,related accept
+                ct status dnat accept
                 drop
+              }
+              chain arriving {
+                type nat hook prerouting priority dstnat; policy accept;
+                iifname != "{{Bridge}}" fib daddr type local jump publish
+              }
+              chain leaving {
+                type nat hook output priority -100; policy accept;
+                fib daddr type local jump publish
+              }
+              chain publish {
+                dnat ip to ip daddr . meta l4proto . th dport map @published_at
+                dnat ip to meta l4proto . th dport map @published
               }
               chain postrouting {
                 type nat hook postrouting priority srcnat; policy accept;
+                oifname "{{Bridge}}" ip saddr 127.0.0.0/8 masquerade
                 ip saddr {{Prefix}} oifname != "{{Bridge}}" masquerade
               }
             }
@@ -94,6 +114,8 @@ internal sealed record Firewall(string HostId, string Bridge, string TapPrefix, 
             """);
         foreach (var guest in guests)
             script.Append(Add(guest));
+        foreach (var (guest, port) in ports)
+            script.Append(Publish(guest, [port]));
         return script.ToString();
     }
 
@@ -102,9 +124,18 @@ internal sealed record Firewall(string HostId, string Bridge, string TapPrefix, 
 
     public string Delete(GuestLease guest) => $"delete element bridge {Table} guests {{ {Element(guest)} }}\n";
 
+    /// <summary>Leads ports of the computer to the guest. Fails as a whole when another guest has one of them.</summary>
+    public string Publish(GuestLease guest, IEnumerable<PortMapping> ports) => Ports("create", guest, ports);
+
+    public string Withdraw(GuestLease guest, IEnumerable<PortMapping> ports) => Ports("delete", guest, ports);
+
     /// <summary>Works whether the tables are there or not.</summary>
     public string Remove() =>
         $"table inet {Table}\ndelete table inet {Table}\ntable bridge {Table}\ndelete table bridge {Table}\n";
+
+    private string Ports(string verb, GuestLease guest, IEnumerable<PortMapping> ports) => string.Concat(ports.Select(port =>
+        $"{verb} element inet {Table} {(port.HostAddress is null ? "published" : "published_at")} "
+        + $"{{ {(port.HostAddress is null ? "" : $"{port.HostAddress} . ")}{port.Name} . {port.HostPort} : {guest.Address} . {port.GuestPort} }}\n"));
 
     private static string Element(GuestLease guest) => $"\"{guest.Tap}\" . {guest.Mac} . {guest.Address}";
 }

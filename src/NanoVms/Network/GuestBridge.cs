@@ -50,9 +50,9 @@ internal sealed class GuestBridge : IAsyncDisposable
     public string TapPrefix => $"bp{HostId}-";
 
     /// <summary>Finds or makes the bridge. Steps: 1 prefix, 2 bridge, 3 rules with these guests, 4 forwarding, 5 name service.</summary>
-    /// <param name="guests">Places of the guests that are alive.</param>
+    /// <param name="guests">Places of the guests that are alive, with the ports that lead to them.</param>
     public static async Task<GuestBridge> OpenAsync(
-        string folder, NetworkOptions options, IReadOnlyCollection<int> guests, ILogger logger, TimeProvider time, CancellationToken cancellationToken)
+        string folder, NetworkOptions options, IReadOnlyDictionary<int, IReadOnlyList<PortMapping>> guests, ILogger logger, TimeProvider time, CancellationToken cancellationToken)
     {
         Validate(options);
         var alias = AliasOf(folder);
@@ -123,20 +123,33 @@ internal sealed class GuestBridge : IAsyncDisposable
         await allow;
     }
 
-    /// <summary>Takes the guest's rule away. The tap ended with its hypervisor.</summary>
-    public async Task UnplugAsync(GuestLease guest, CancellationToken cancellationToken)
+    /// <summary>Leads ports of the computer to a guest.</summary>
+    /// <exception cref="NetworkException">A program or another machine has one of them; none is published.</exception>
+    public async Task PublishAsync(GuestLease guest, IReadOnlyList<PortMapping> ports, CancellationToken cancellationToken)
     {
-        await _rules.WaitAsync(cancellationToken);
+        if (ports.Count == 0)
+            return;
+        foreach (var port in ports)
+            port.ThrowIfTaken();
         try
         {
-            // Fails when the rule is not there, which is what is wanted.
-            _ = await CommandRunner.RunAsync(IpCommands.Nft(_firewall.Delete(guest)), cancellationToken);
+            await RunRulesAsync(_firewall.Publish(guest, ports), cancellationToken);
         }
-        finally
+        catch (CommandException e) when (e.Message.Contains("File exists", StringComparison.Ordinal))
         {
-            _ = _rules.Release();
+            throw new NetworkException($"Another machine has one of these ports already: {string.Join(", ", ports)}. Choose others, or stop that machine.", e);
         }
     }
+
+    /// <summary>Takes back what <see cref="PublishAsync"/> gave. Only for ports that it gave: the kernel does not look whose they are.</summary>
+    public async Task WithdrawAsync(GuestLease guest, IReadOnlyList<PortMapping> ports, CancellationToken cancellationToken)
+    {
+        if (ports.Count > 0)
+            await TryRulesAsync(_firewall.Withdraw(guest, ports), cancellationToken);
+    }
+
+    /// <summary>Takes the guest's rule away. The tap ended with its hypervisor.</summary>
+    public Task UnplugAsync(GuestLease guest, CancellationToken cancellationToken) => TryRulesAsync(_firewall.Delete(guest), cancellationToken);
 
     /// <summary>Takes everything away, each step even if another fails.</summary>
     public async Task RemoveAsync(CancellationToken cancellationToken)
@@ -198,7 +211,7 @@ internal sealed class GuestBridge : IAsyncDisposable
         return chosen.ToString();
     }
 
-    private async Task RepairAsync(string alias, IReadOnlyCollection<int> guests, CancellationToken cancellationToken)
+    private async Task RepairAsync(string alias, IReadOnlyDictionary<int, IReadOnlyList<PortMapping>> guests, CancellationToken cancellationToken)
     {
         // 2
         var name = _record.Bridge;
@@ -212,7 +225,10 @@ internal sealed class GuestBridge : IAsyncDisposable
         _ = await CommandRunner.RunCheckedAsync(IpCommands.Batch(IpCommands.ConfigureBridge(name, Prefix, _mtu)), cancellationToken);
 
         // 3, before 4: there is no moment in which packets are forwarded without rules.
-        await RunRulesAsync(_firewall.Install(guests.Select(LeaseAt)), cancellationToken);
+        var ports = guests.SelectMany(guest => guest.Value.Select(port => (LeaseAt(guest.Key), port)));
+        await RunRulesAsync(_firewall.Install(guests.Keys.Select(LeaseAt), ports), cancellationToken);
+        // So that a published port answers on the loopback address too; guests' own packets to it are dropped by the rules.
+        await File.WriteAllTextAsync($"/proc/sys/net/ipv4/conf/{name}/route_localnet", "1", cancellationToken);
 
         // 4
         if (!ReadForwarding())
@@ -243,6 +259,20 @@ internal sealed class GuestBridge : IAsyncDisposable
         try
         {
             _ = await CommandRunner.RunCheckedAsync(IpCommands.Nft(script), cancellationToken);
+        }
+        finally
+        {
+            _ = _rules.Release();
+        }
+    }
+
+    /// <summary>For removals, which fail when the rule is not there: what is wanted.</summary>
+    private async Task TryRulesAsync(string script, CancellationToken cancellationToken)
+    {
+        await _rules.WaitAsync(cancellationToken);
+        try
+        {
+            _ = await CommandRunner.RunAsync(IpCommands.Nft(script), cancellationToken);
         }
         finally
         {

@@ -12,6 +12,7 @@ public sealed class GuestBridgeTests : IAsyncLifetime
     private const string World = "198.51.100.2";
     private const int Port = 8080;
     private static readonly TimeSpan Soon = TimeSpan.FromSeconds(2);
+    private static readonly Dictionary<int, IReadOnlyList<PortMapping>> None = [];
     private readonly string _folder = Directory.CreateTempSubdirectory("nanovms-net-").FullName;
     private readonly NetworkOptions _options = new() { BridgeName = $"nvt{Random.Shared.Next(0x10000):x4}", Prefix = "10.201.0.0/24", Upstreams = [World] };
     private readonly List<IAsyncDisposable> _namespaces = [];
@@ -112,6 +113,50 @@ public sealed class GuestBridgeTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Publish_Port_LeadsToTheGuestFromEverywhereButOtherGuests()
+    {
+        var (space, lease) = await AddGuestAsync();
+        var (other, otherLease) = await AddGuestAsync();
+        _ = Serve(space, Port);
+        var (open, local) = (FreePort(), FreePort());
+        PortMapping[] ports = [new(open, Port), new(local, Port, HostAddress: "127.0.0.1")];
+        await _bridge.PublishAsync(lease, ports, CancellationToken.None);
+
+        Assert.True(await ConnectsAsync(_world, "198.51.100.1", open));
+        Assert.True(await ConnectsAsync(null, "198.51.100.1", open));
+        Assert.True(await ConnectsAsync(null, "127.0.0.1", open));
+        Assert.True(await ConnectsAsync(null, "127.0.0.1", local));
+        Assert.False(await ConnectsAsync(_world, "198.51.100.1", local));
+        Assert.False(await ConnectsAsync(other, "198.51.100.1", open));
+        Assert.False(await ConnectsAsync(other, _bridge.Prefix.At(1).ToString(), open));
+        Assert.False(await ConnectsAsync(other, "127.0.0.1", local));
+
+        // All or none, and what another guest has stays its.
+        var free = FreePort();
+        var taken = await Assert.ThrowsAsync<NetworkException>(() => _bridge.PublishAsync(otherLease, [new(free, Port), new(open, Port)], CancellationToken.None));
+        Assert.Contains("Another machine has one of these ports", taken.Message, StringComparison.Ordinal);
+        Assert.True(await ConnectsAsync(_world, "198.51.100.1", open));
+        Assert.False(await ConnectsAsync(_world, "198.51.100.1", free));
+
+        await _bridge.DisposeAsync();
+        _bridge = await OpenAsync(lease.Index, ports);
+        Assert.True(await ConnectsAsync(_world, "198.51.100.1", open));
+
+        await _bridge.WithdrawAsync(lease, ports, CancellationToken.None);
+        Assert.False(await ConnectsAsync(_world, "198.51.100.1", open));
+        Assert.False(await ConnectsAsync(null, "127.0.0.1", local));
+    }
+
+    [Fact]
+    public async Task Publish_PortOfAProgram_IsRefused()
+    {
+        var (_, lease) = await AddGuestAsync();
+        var port = HostListener();
+        var refused = await Assert.ThrowsAsync<NetworkException>(() => _bridge.PublishAsync(lease, [new(port, Port)], CancellationToken.None));
+        Assert.Contains($"*:{port}/tcp to {Port}", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task NameService_Killed_ComesBack()
     {
         var (guest, _) = await AddGuestAsync();
@@ -132,7 +177,7 @@ public sealed class GuestBridgeTests : IAsyncLifetime
     public async Task Open_BridgeOfAnotherFolder_SaysWhatToDo()
     {
         var failure = await Assert.ThrowsAsync<NetworkException>(() => GuestBridge.OpenAsync(
-            _folder + "-other", _options, [], NullLogger.Instance, TimeProvider.System, CancellationToken.None));
+            _folder + "-other", _options, None, NullLogger.Instance, TimeProvider.System, CancellationToken.None));
         Assert.Contains("Choose another NetworkOptions.BridgeName", failure.Message, StringComparison.Ordinal);
     }
 
@@ -160,8 +205,9 @@ public sealed class GuestBridgeTests : IAsyncLifetime
         _bridge = await OpenAsync();
     }
 
-    private Task<GuestBridge> OpenAsync(params int[] guests) =>
-        GuestBridge.OpenAsync(_folder, _options, guests, NullLogger.Instance, TimeProvider.System, CancellationToken.None);
+    private Task<GuestBridge> OpenAsync(int? guest = null, params PortMapping[] ports) =>
+        GuestBridge.OpenAsync(
+            _folder, _options, guest is { } place ? new Dictionary<int, IReadOnlyList<PortMapping>> { [place] = ports } : None, NullLogger.Instance, TimeProvider.System, CancellationToken.None);
 
     private async Task<(TestNamespace Space, GuestLease Lease)> AddGuestAsync()
     {
@@ -181,6 +227,13 @@ public sealed class GuestBridgeTests : IAsyncLifetime
         listener.Bind(new IPEndPoint(IPAddress.Any, port));
         listener.Listen();
         return Task.CompletedTask;
+    }
+
+    private static int FreePort()
+    {
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(IPAddress.Any, 0));
+        return ((IPEndPoint)socket.LocalEndPoint!).Port;
     }
 
     private int HostListener()
