@@ -12,6 +12,9 @@ internal sealed class Dispatcher
 {
     private const string Version = "0.1.0";
 
+    // What agents of protocol 1 gave.
+    private static readonly TimeSpan MainGrace = TimeSpan.FromSeconds(2);
+
     private readonly EventLoop _loop;
     private readonly HostChannel _channel;
     private readonly Reaper _reaper;
@@ -21,6 +24,7 @@ internal sealed class Dispatcher
     private readonly StreamTable _streams;
     private readonly WireWriter _writer = new();
     private LoopTimer? _thawing;
+    private Shutdown? _shutdown;
     private bool _greeted;
     private bool _configured;
 
@@ -88,8 +92,11 @@ internal sealed class Dispatcher
 
     private void Handle(FrameType type, uint stream, ReadOnlySpan<byte> message)
     {
+        if (_shutdown is not null && StartsSomething(type))
+            throw new AgentFailure("the guest is shutting down");
+
         // Whatever writes to a frozen disk waits for its thaw, and the agent must not: it is the one who does that.
-        if (_guest is { IsFrozen: true } && type is FrameType.Run or FrameType.Exec or FrameType.Configure or FrameType.StartMain or FrameType.StartService)
+        if (_guest is { IsFrozen: true } && StartsSomething(type))
             throw new AgentFailure("the guest is frozen; thaw it first");
         var reader = new WireReader(message);
         switch (type)
@@ -173,8 +180,7 @@ internal sealed class Dispatcher
                 Thaw(Messages.ReadThaw(ref reader));
                 break;
             case FrameType.Shutdown:
-                _guest?.Unfreeze();
-                IsStopping = true;
+                ShutDown(reader.Rest.IsEmpty ? MainGrace : reader.Duration());
                 break;
             default:
                 throw new AgentFailure($"this agent does not know message {(int)type}");
@@ -183,10 +189,29 @@ internal sealed class Dispatcher
         _channel.Send(FrameType.Done, stream, default);
     }
 
+    private static bool StartsSomething(FrameType type) => type is
+        FrameType.Run or FrameType.Exec or FrameType.Configure or FrameType.StartMain or FrameType.StartService or FrameType.CopyIn;
+
+    private void ShutDown(TimeSpan grace)
+    {
+        if (_shutdown is not null)
+        {
+            // Asked twice, what is left of hooks and grace is skipped.
+            IsStopping = true;
+            return;
+        }
+
+        _guest?.Unfreeze();
+        _shutdown = new Shutdown(_loop, _services, grace, () => _streams.IsDrained && !_channel.HasOutput, () => IsStopping = true);
+        _shutdown.Begin(_guest?.BeforeShutdown ?? []);
+    }
+
     private void Freeze(TimeSpan limit)
     {
         if (_guest is null)
             throw new AgentFailure("this agent only serves processes; the computer is not its own to freeze");
+        if (_shutdown is not null)
+            throw new AgentFailure("the guest is shutting down");
         _thawing?.Stop();
         // A host that died in the middle of a snapshot must not leave a machine that never moves again.
         _thawing = _loop.After(limit, _guest.Unfreeze);

@@ -15,6 +15,9 @@ internal abstract class OutputStream(uint id, HostChannel channel)
     /// <summary>True once the last frame was sent.</summary>
     public bool IsFinished { get; protected set; }
 
+    /// <summary>False while there is output that should reach the host before the guest ends.</summary>
+    public virtual bool IsDrained => true;
+
     /// <summary>Bytes that may still be sent, the frames' own cost included.</summary>
     private long Credit { get; set; }
 

@@ -10,6 +10,21 @@ internal sealed class StreamTable(HostChannel channel, Action<uint, string> fail
     private readonly Dictionary<uint, OutputStream> _streams = [];
     private readonly List<uint> _finished = [];
 
+    /// <summary>True when hosts have got all that services wrote, as far as they follow them.</summary>
+    public bool IsDrained
+    {
+        get
+        {
+            foreach (var stream in _streams.Values)
+            {
+                if (!stream.IsDrained)
+                    return false;
+            }
+
+            return true;
+        }
+    }
+
     /// <summary>Before a stream is made, as making it may start a process.</summary>
     public void CheckRoom(uint id)
     {

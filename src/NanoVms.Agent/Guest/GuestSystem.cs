@@ -1,4 +1,5 @@
 using NanoVms.Agent.Interop;
+using NanoVms.Machines;
 
 namespace NanoVms.Agent.Guest;
 
@@ -13,6 +14,9 @@ internal sealed class GuestSystem
 
     // What a thaw may change in part. Without what is large or secret.
     private GuestConfig? _config;
+
+    /// <summary>What runs first when the guest is shut down.</summary>
+    public IReadOnlyList<HookSpec> BeforeShutdown => _config?.BeforeShutdown ?? [];
 
     public bool IsFrozen { get; private set; }
 
@@ -34,7 +38,7 @@ internal sealed class GuestSystem
     /// <summary>Becomes what the host described. Steps are done once and in order; a failure leaves a guest that only serves to be ended.</summary>
     /// <remarks>
     /// 1. clock and randomness, which everything after may use; 2. drivers and devices; 3. the root, made of layers and disk, takes
-    /// the initramfs's place; 4. what every Linux program expects under /dev, /run and /tmp; 5. names; 6. the network.
+    /// the initramfs's place; 4. what every Linux program expects under /dev, /run and /tmp; 5. names; 6. the network; 7. the root is closed, if so wanted, after all that is written to it here.
     /// </remarks>
     public void Configure(GuestConfig config)
     {
@@ -69,6 +73,14 @@ internal sealed class GuestSystem
         NetworkSetup.BringUp("lo");
         if (config.Network is { } network)
             NetworkSetup.Configure(Card, network);
+
+        // 7.
+        if (config.ReadOnlyRoot)
+        {
+            Mounts.PutTemporaryFilesInMemory();
+            Mounts.SetRootReadOnly(true);
+        }
+
         _config = config with { CaBundle = null, RandomSeed = default };
     }
 
@@ -114,10 +126,7 @@ internal sealed class GuestSystem
                 Hosts = thaw.Hosts ?? before.Hosts,
                 Network = thaw.Network ?? before.Network,
             };
-            if (thaw.Hostname is not null || thaw.Hosts is not null || thaw.Network is not null)
-                Identity.Apply(_config);
-            if (thaw.NewIdentity)
-                Identity.Renew();
+            ChangeIdentity(thaw);
 
             // 4.
             NetworkSetup.Change(Card, thaw.MacAddress, thaw.Network, before.Network);
@@ -130,6 +139,21 @@ internal sealed class GuestSystem
         // 5.
         _processes.Thaw();
         IsFrozen = false;
+    }
+
+    private void ChangeIdentity(ThawConfig thaw)
+    {
+        var changes = thaw.Hostname is not null || thaw.Hosts is not null || thaw.Network is not null;
+        if (!changes && !thaw.NewIdentity)
+            return;
+        if (_config!.ReadOnlyRoot)
+            Mounts.SetRootReadOnly(false);
+        if (changes)
+            Identity.Apply(_config);
+        if (thaw.NewIdentity)
+            Identity.Renew();
+        if (_config.ReadOnlyRoot)
+            Mounts.SetRootReadOnly(true);
     }
 
     /// <summary>Sets the clock and stirs the seed into the kernel's randomness. Does nothing on a computer that is not the agent's own.</summary>

@@ -17,6 +17,12 @@ internal static class Mounts
     private const int Detach = 2;
     private const uint AnyoneButOwnFiles = 0x3FF;
 
+    /// <summary>For all programs, by this one mount: what it is made of stays as it is.</summary>
+    public static void SetRootReadOnly(bool on) =>
+        Files.Mount("", "/", "", Remount | BindMount | NoAccessTimes | (on ? ReadOnly : 0));
+
+    public static void PutTemporaryFilesInMemory() => Files.Mount("tmpfs", "/tmp", "tmpfs", NoSuid | NoDevices, "mode=1777");
+
     /// <summary>Lays one file over another, in place of what was laid there before.</summary>
     public static unsafe void Bind(string source, string target)
     {

@@ -24,6 +24,8 @@ internal sealed class ServiceStream : OutputStream
             GrantInput(Wire.InputWindow);
     }
 
+    public override bool IsDrained => _offset >= _service.Ring.End;
+
     public override bool Pump()
     {
         var count = _service.Ring.Read(ref _offset, _buffer.AsSpan(0, Room), out var isError, out var time);

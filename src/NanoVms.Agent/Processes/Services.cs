@@ -33,6 +33,16 @@ internal sealed class Services(EventLoop loop, Reaper reaper)
         _others[name] = service;
     }
 
+    /// <summary>Starts a service in place of one of its name, whether or not that runs.</summary>
+    public Service Restart(string name, ProcessSpec spec)
+    {
+        if (_others.Remove(name, out var earlier))
+            earlier.Signal(Libc.SIGKILL);
+        var service = new Service(name, Wire.ServiceRingBytes, loop, reaper);
+        service.Start(spec);
+        return _others[name] = service;
+    }
+
     public Service Find(string name)
     {
         if (name == Wire.MainService)

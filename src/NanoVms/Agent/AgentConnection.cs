@@ -18,6 +18,7 @@ public sealed class AgentConnection : IAsyncDisposable
     private static readonly TimeSpan AnswerTime = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan ConfigureTime = TimeSpan.FromSeconds(120);
     private static readonly TimeSpan FreezeTime = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan ShutdownGrace = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan KillTime = TimeSpan.FromSeconds(5);
 
     private readonly FrameLink _link;
@@ -62,7 +63,19 @@ public sealed class AgentConnection : IAsyncDisposable
     public Task ConfigureAsync(GuestConfig config, CancellationToken cancellationToken)
     {
         RequestRules.Check(config);
-        return _link.AskAsync(FrameType.Configure, w => Messages.WriteConfig(w, config), FrameType.Done, ConfigureTime, cancellationToken);
+        if (config.ReadOnlyRoot || config.BeforeShutdown.Count > 0)
+            Require(2, "have a read-only root or hooks");
+        return _link.AskAsync(
+            FrameType.Configure,
+            w =>
+            {
+                Messages.WriteConfig(w, config);
+                if (Info.Protocol >= 2)
+                    Messages.WriteConfigOfVersion2(w, config);
+            },
+            FrameType.Done,
+            ConfigureTime,
+            cancellationToken);
     }
 
     /// <summary>Once per boot. A program that is not there counts as one that ran and exited with 127, or 126 when it cannot be executed.</summary>
@@ -219,9 +232,21 @@ public sealed class AgentConnection : IAsyncDisposable
         return _link.AskAsync(FrameType.Thaw, w => Messages.WriteThaw(w, config), FrameType.Done, FreezeTime, cancellationToken);
     }
 
-    /// <summary>Ends every process, writes disks out and powers the guest off. Returns when the agent has taken the order.</summary>
-    public Task ShutdownAsync(CancellationToken cancellationToken) =>
-        _link.AskAsync(FrameType.Shutdown, _ => { }, FrameType.Done, AnswerTime, cancellationToken);
+    /// <summary>
+    /// Shuts the guest down in order: hooks, SIGTERM to the main process, then to all others, SIGKILL, disks written out, power off.
+    /// Returns when the agent has taken the order; the main process and the hooks can be followed meanwhile. A second order skips
+    /// what is left of hooks and grace.
+    /// </summary>
+    /// <param name="grace">Up to 1 h that the main process has between SIGTERM and SIGKILL. Agents of protocol 1 give 2 s, whatever it says.</param>
+    public Task ShutdownAsync(TimeSpan grace, CancellationToken cancellationToken)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(grace, TimeSpan.Zero);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(grace, TimeSpan.FromHours(1));
+        return _link.AskAsync(FrameType.Shutdown, w => w.Duration(grace), FrameType.Done, AnswerTime, cancellationToken);
+    }
+
+    /// <inheritdoc cref="ShutdownAsync(TimeSpan, CancellationToken)"/>
+    public Task ShutdownAsync(CancellationToken cancellationToken) => ShutdownAsync(ShutdownGrace, cancellationToken);
 
     /// <summary>Closes the stream. The guest goes on; processes of <see cref="RunAsync"/> are killed.</summary>
     public ValueTask DisposeAsync() => _link.DisposeAsync();

@@ -1,3 +1,5 @@
+using NanoVms.Machines;
+
 namespace NanoVms.Agent;
 
 /// <summary>
@@ -25,6 +27,12 @@ public sealed record GuestConfig
 
     /// <summary>PEM; replaces <c>/etc/ssl/certs/ca-certificates.crt</c>. Null keeps the image's own.</summary>
     public string? CaBundle { get; init; }
+
+    /// <summary>True makes the root read-only for programs once it is set up, with <c>/tmp</c> and <c>/run</c> in memory. Needs layers.</summary>
+    public bool ReadOnlyRoot { get; init; }
+
+    /// <summary>What runs when the guest is told to shut down, before anything is ended. At most 16; their output is that of the services <c>before-shutdown-1</c> and on.</summary>
+    public IReadOnlyList<HookSpec> BeforeShutdown { get; init; } = [];
 
     public required DateTimeOffset UtcNow { get; init; }
 

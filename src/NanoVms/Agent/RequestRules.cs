@@ -83,7 +83,22 @@ internal static class RequestRules
         CheckHosts(config.Hosts, nameof(config));
         if (config.Network is { } network)
             Check(network);
+        CheckHooks(config.BeforeShutdown, nameof(config));
+        if (config.ReadOnlyRoot && config.LayerDevices.Count == 0)
+            throw new ArgumentException("A read-only root needs layers: without any the root is memory that must be written.", nameof(config));
         CheckSeed(config.RandomSeed, nameof(config));
+    }
+
+    public static void CheckHooks(IReadOnlyList<HookSpec> hooks, string parameter)
+    {
+        if (hooks.Count > Wire.MaxHooks)
+            throw new ArgumentException($"There are {hooks.Count} hooks; at most {Wire.MaxHooks} are possible.", parameter);
+        foreach (var hook in hooks)
+        {
+            Check(hook.Process);
+            if (hook.Limit < TimeSpan.FromSeconds(1) || hook.Limit > TimeSpan.FromHours(1))
+                throw new ArgumentException($"The time limit {hook.Limit} of a hook is not 1 s to 1 h.", parameter);
+        }
     }
 
     public static void Check(ThawConfig config)

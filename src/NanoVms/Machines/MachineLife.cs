@@ -312,8 +312,11 @@ internal sealed class MachineLife
             {
                 if (_state == MachineState.Paused)
                     await _hypervisor.ResumeAsync(CancellationToken.None);
-                await EndMainAsync();
-                if (Record.Spec.Drives.Any(d => !d.ReadOnly))
+                if (Record.Spec.BeforeShutdown.Count > 0)
+                    await ShutDownAsync();
+                else
+                    await EndMainAsync();
+                if (!_hypervisor.Ended.IsCompleted && Record.Spec.Drives.Any(d => !d.ReadOnly))
                     await PowerOffAsync();
             }
             catch (Exception e) when (e is AgentException or HypervisorException or OperationCanceledException)
@@ -323,6 +326,23 @@ internal sealed class MachineLife
         }
 
         await RemoveAsync();
+    }
+
+    /// <summary>The guest ends itself in order, its hooks first: they may need its main process.</summary>
+    private async Task ShutDownAsync()
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(_graceOver.Token, _gone.Token);
+        try
+        {
+            var agent = await GetAgentAsync(limit.Token);
+            var grace = (_graceEnd - _context.Time.GetUtcNow()).TotalSeconds;
+            await agent.ShutdownAsync(TimeSpan.FromSeconds(Math.Clamp(grace, 0, 3600)), limit.Token);
+            _ = await _hypervisor!.Ended.WaitAsync(limit.Token);
+        }
+        catch (OperationCanceledException) when (_graceOver.IsCancellationRequested)
+        {
+            // The grace is over: what is left is skipped.
+        }
     }
 
     private async Task EndMainAsync()

@@ -41,6 +41,18 @@ public sealed record MachineSpec
     /// <summary>Ports of the computer that lead to the machine; at most 64.</summary>
     public IReadOnlyList<PortMapping> Ports { get; init; } = [];
 
+    /// <summary>
+    /// True gives programs a root that they cannot write, with <c>/tmp</c> and <c>/run</c> in memory. It guards against mistakes and
+    /// against programs that are not root. Needs layers.
+    /// </summary>
+    public bool ReadOnlyRoot { get; init; }
+
+    /// <summary>
+    /// What the guest runs when it is stopped, before its main process gets SIGTERM, within the grace of the stop. At most 16. Kept
+    /// with the machine: put no secrets into their environment.
+    /// </summary>
+    public IReadOnlyList<HookSpec> BeforeShutdown { get; init; } = [];
+
     /// <summary>The isolation group, for example a team.</summary>
     public string Owner { get; init; } = "";
 

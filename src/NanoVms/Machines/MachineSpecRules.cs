@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
+using NanoVms.Agent;
 using NanoVms.Drivers;
 
 namespace NanoVms.Machines;
@@ -47,10 +48,27 @@ internal static class MachineSpecRules
             yield return "Ports need a network, and the machine has none.";
         foreach (var error in spec.Ports.SelectMany(port => port.FindErrors()))
             yield return error;
+        if (spec.ReadOnlyRoot && spec.Layers.Count == 0)
+            yield return "ReadOnlyRoot is set without layers; give the machine at least one.";
+        if (HookError(spec) is { } hooks)
+            yield return hooks;
         foreach (var (name, address) in spec.Hosts)
         {
             if (!IPAddress.TryParse(address, out var parsed) || parsed.AddressFamily != AddressFamily.InterNetwork)
                 yield return $"Host '{name}' has the address '{address}', which is not IPv4.";
+        }
+    }
+
+    private static string? HookError(MachineSpec spec)
+    {
+        try
+        {
+            RequestRules.CheckHooks(spec.BeforeShutdown, nameof(spec.BeforeShutdown));
+            return null;
+        }
+        catch (ArgumentException e)
+        {
+            return $"BeforeShutdown: {e.Message}";
         }
     }
 

@@ -211,6 +211,8 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
                 Network = network,
                 Hosts = spec.Hosts,
                 CaBundle = spec.CaBundle,
+                ReadOnlyRoot = spec.ReadOnlyRoot,
+                BeforeShutdown = spec.BeforeShutdown,
                 UtcNow = context.Time.GetUtcNow(),
                 RandomSeed = RandomNumberGenerator.GetBytes(SeedBytes),
             },

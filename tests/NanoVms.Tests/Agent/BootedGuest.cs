@@ -9,7 +9,7 @@ namespace NanoVms.Tests.Agent;
 /// <summary>A real guest under QEMU's TCG, started by hand: the smallest thing that shows the agent as a first process.</summary>
 internal sealed class BootedGuest : IAsyncDisposable
 {
-    private static readonly string[] Programs = ["sh", "cat", "id", "ls", "sleep", "hostname", "mount", "ip", "stat", "df", "ps", "env", "head", "sha256sum", "dd", "mkdir"];
+    private static readonly string[] Programs = ["sh", "cat", "id", "ls", "sleep", "hostname", "mount", "ip", "stat", "df", "ps", "env", "head", "sha256sum", "dd", "mkdir", "rm", "grep"];
 
     private readonly Process _process;
     private readonly string _folder;
@@ -97,6 +97,10 @@ internal sealed class BootedGuest : IAsyncDisposable
         }
     }
 
+    /// <summary>A file of the volume, after the guest ended. The journal must be clean: nothing replays it.</summary>
+    public async Task<string> ReadVolumeAsync(string name, CancellationToken cancellationToken) =>
+        (await CommandRunner.RunCheckedAsync(new Command("debugfs", "-R", $"cat /{name}", $"{_folder}/volume"), cancellationToken)).StandardOutput;
+
     public Task WaitForExitAsync(CancellationToken cancellationToken) => _process.WaitForExitAsync(cancellationToken);
 
     public async ValueTask DisposeAsync()
@@ -135,6 +139,7 @@ internal sealed class BootedGuest : IAsyncDisposable
             }
         }
 
+        Directory.CreateDirectory(Path.Combine(root, "mnt"));
         Directory.CreateDirectory(Path.Combine(app, "app"));
         await File.WriteAllTextAsync(Path.Combine(app, "app/hello"), "hello from the upper layer\n", cancellationToken);
         Directory.CreateDirectory(Path.Combine(root, "app"));

@@ -89,7 +89,13 @@ public sealed class GuestBootTests
             await RunAsync(connection, "cat /etc/hosts"));
         Assert.StartsWith("nameserver 10.0.2.3\n", await RunAsync(connection, "cat /etc/resolv.conf"), StringComparison.Ordinal);
         Assert.Equal("240000\n", await RunAsync(connection, "stat -c %s /etc/ssl/certs/ca-certificates.crt"));
+        await RunAsync(connection, "dd if=/dev/zero of=/tmp/written bs=1M count=4; rm /tmp/written; dd if=/dev/nanovms/data of=/dev/null bs=64k count=16");
         var stats = await connection.GetStatsAsync(Cancel.After(30));
+        Assert.Equal(1, stats.Processors);
+        Assert.InRange(stats.Processes, 1, 3);
+        Assert.InRange(stats.DiskRead, 1 << 20, 64 << 20);
+        Assert.InRange(stats.Load1, 0, 10);
+        Assert.InRange(stats.MemoryCached, 1 << 20, 128 << 20);
         Assert.InRange(stats.DiskTotal, 40 << 20, 64 << 20);
         Assert.InRange(stats.MemoryTotal, 180L << 20, 256L << 20);
         Assert.InRange(stats.Uptime, TimeSpan.FromMilliseconds(100), TimeSpan.FromMinutes(2));
@@ -109,7 +115,7 @@ public sealed class GuestBootTests
     private static async Task AssertDisksAsync(AgentConnection connection)
     {
         Assert.Equal("kept\n", await RunAsync(
-            connection, "cat /dev/nanovms/data | head -c 65536 | sha256sum >/dev/null && mkdir /mnt && mount /dev/nanovms/data /mnt && echo kept > /mnt/f && cat /mnt/f"));
+            connection, "cat /dev/nanovms/data | head -c 65536 | sha256sum >/dev/null && mount /dev/nanovms/data /mnt && echo kept > /mnt/f && cat /mnt/f"));
         var hash = await RunAsync(connection, "dd if=/dev/urandom of=/tmp/big bs=1M count=8 2>/dev/null; sha256sum < /tmp/big");
         Assert.Equal(hash, await RunAsync(connection, "echo 3 > /proc/sys/vm/drop_caches; sha256sum < /tmp/big"));
         var output = new MemoryStream();

@@ -50,8 +50,22 @@ internal static class Messages
             UtcNow = reader.Time(),
             RandomSeed = reader.Bytes().ToArray(),
         };
+        if (reader.Rest.IsEmpty)
+            return config;
+        config = config with { ReadOnlyRoot = reader.Flag(), BeforeShutdown = ReadHooks(ref reader) };
         reader.End();
         return config;
+    }
+
+    /// <summary>What version 2 adds to the end of a configuration.</summary>
+    public static void WriteConfigOfVersion2(WireWriter writer, GuestConfig config)
+    {
+        writer.Flag(config.ReadOnlyRoot).Byte((byte)config.BeforeShutdown.Count);
+        foreach (var hook in config.BeforeShutdown)
+        {
+            WriteWholeSpec(writer, hook.Process);
+            writer.Duration(hook.Limit);
+        }
     }
 
     public static void WriteThaw(WireWriter writer, ThawConfig config)
@@ -184,6 +198,15 @@ internal static class Messages
     {
         writer.Duration(stats.CpuTime).Duration(stats.Uptime).Int64(stats.MemoryUsed).Int64(stats.MemoryTotal);
         writer.Int64(stats.DiskUsed).Int64(stats.DiskTotal).Int64(stats.NetworkReceived).Int64(stats.NetworkSent);
+
+        // Since version 2.
+        writer.Int64(stats.MemoryCached).Int64(stats.DiskRead).Int64(stats.DiskWritten);
+        writer.Int64(stats.PacketsReceived).Int64(stats.PacketsSent).Int64(stats.PacketsLost);
+        writer.Int64(Hundredths(stats.Load1)).Int64(Hundredths(stats.Load5)).Int64(Hundredths(stats.Load15));
+        writer.Int64(stats.Processors).Int64(stats.Processes).Int64(stats.OutOfMemoryKills);
+        writer.Duration(stats.CpuWaiting).Duration(stats.CpuStolen);
+
+        static long Hundredths(double load) => (long)Math.Round(load * 100);
     }
 
     public static MachineStats ReadStats(ReadOnlySpan<byte> payload)
@@ -200,11 +223,39 @@ internal static class Messages
             NetworkReceived = Size(ref reader),
             NetworkSent = Size(ref reader),
         };
-        return stats;
+        if (reader.Rest.IsEmpty)
+            return stats;
+        return stats with
+        {
+            MemoryCached = Size(ref reader),
+            DiskRead = Size(ref reader),
+            DiskWritten = Size(ref reader),
+            PacketsReceived = Size(ref reader),
+            PacketsSent = Size(ref reader),
+            PacketsLost = Size(ref reader),
+            Load1 = Size(ref reader) / 100.0,
+            Load5 = Size(ref reader) / 100.0,
+            Load15 = Size(ref reader) / 100.0,
+            Processors = Size(ref reader),
+            Processes = Size(ref reader),
+            OutOfMemoryKills = Size(ref reader),
+            CpuWaiting = reader.Duration(),
+            CpuStolen = reader.Duration(),
+        };
 
         // Fields that a newer agent adds after these are not read.
         static long Size(ref WireReader reader) =>
             reader.Int64() is >= 0 and var size ? size : throw new ProtocolException("A size is negative.");
+    }
+
+    private static HookSpec[] ReadHooks(ref WireReader reader)
+    {
+        var hooks = new HookSpec[reader.Byte()];
+        if (hooks.Length > Wire.MaxHooks)
+            throw new ProtocolException($"A guest has {hooks.Length} hooks.");
+        for (var i = 0; i < hooks.Length; i++)
+            hooks[i] = new HookSpec(ReadWholeSpec(ref reader), reader.Duration());
+        return hooks;
     }
 
     private static void WriteNetwork(WireWriter writer, GuestNetwork network)

@@ -39,6 +39,8 @@ internal static class Wire
     public const int MaxServices = 64;
     public const int MaxServiceName = 32;
 
+    public const int MaxHooks = 16;
+
     /// <summary>The most kinds of limits that Linux knows.</summary>
     public const int MaxLimits = 16;
 

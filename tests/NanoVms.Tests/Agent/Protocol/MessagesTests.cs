@@ -129,6 +129,28 @@ public sealed class MessagesTests
             NetworkSent = 8,
         };
         var frozen = string.Concat(Enumerable.Range(1, 8).Select(i => $"0{i}00000000000000"));
+        Assert.StartsWith(frozen, Written(w => Messages.WriteStats(w, stats)), StringComparison.Ordinal);
+        Assert.Equal(stats, Messages.ReadStats(Convert.FromHexString(frozen)));
+
+        // Version 2 added fields; a later one may add more.
+        stats = stats with
+        {
+            MemoryCached = 9,
+            DiskRead = 10,
+            DiskWritten = 11,
+            PacketsReceived = 12,
+            PacketsSent = 13,
+            PacketsLost = 14,
+            Load1 = 0.15,
+            Load5 = 0.16,
+            Load15 = 0.17,
+            Processors = 18,
+            Processes = 19,
+            OutOfMemoryKills = 20,
+            CpuWaiting = TimeSpan.FromTicks(21),
+            CpuStolen = TimeSpan.FromTicks(22),
+        };
+        frozen += string.Concat(Enumerable.Range(9, 14).Select(i => $"{i:x2}00000000000000"));
         Assert.Equal(frozen, Written(w => Messages.WriteStats(w, stats)));
         Assert.Equal(stats, Messages.ReadStats(Convert.FromHexString(frozen + "ffff")));
     }
