@@ -29,6 +29,7 @@ internal static class CommandLine
             OpenCommand.Create(host),
             DestroyCommand.Create(host),
             MachinesCommand.Create(host),
+            MachineCommand.Create(host),
             LoginCommand.Create(host),
             InfoCommand.Create(host),
             ManifestCommand.Create(host),

@@ -4,6 +4,7 @@ using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Net.ServerSentEvents;
 using System.Net.Sockets;
+using System.Net.WebSockets;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
@@ -49,6 +50,45 @@ internal sealed class ApiClient : IDisposable
 
     public Task<T> PostAsync<T>(string path, HttpContent? content, JsonTypeInfo<T> type, CancellationToken cancellationToken) =>
         AskAsync(HttpMethod.Post, path, content, type, cancellationToken);
+
+    /// <summary>Posts what takes the server longer than a minute.</summary>
+    public Task<T> PostAsync<T>(string path, HttpContent? content, JsonTypeInfo<T> type, TimeSpan answerTime, CancellationToken cancellationToken) =>
+        AskAsync(HttpMethod.Post, path, content, type, cancellationToken, answerTime);
+
+    /// <summary>Posts what is answered by no more than a success.</summary>
+    public async Task PostAsync(string path, HttpContent? content, TimeSpan answerTime, CancellationToken cancellationToken)
+    {
+        using var limit = Limit(cancellationToken, answerTime);
+        using var request = CreateRequest(HttpMethod.Post, path);
+        request.Content = content;
+        using var response = await SendAsync(request, HttpCompletionOption.ResponseContentRead, limit.Token, cancellationToken);
+    }
+
+    /// <summary>Opens a WebSocket. Ask for the thing first: a refusal here has no reason.</summary>
+    public async Task<WebSocket> ConnectAsync(string path, CancellationToken cancellationToken)
+    {
+        var socket = new ClientWebSocket();
+        socket.Options.KeepAliveInterval = TimeSpan.FromSeconds(15);
+        if (_token is not null)
+            socket.Options.SetRequestHeader("Authorization", $"Bearer {_token}");
+        using var limit = Limit(cancellationToken);
+        try
+        {
+            var address = new UriBuilder(new Uri(_server, path)) { Scheme = _server.Scheme == Uri.UriSchemeHttps ? "wss" : "ws" };
+            await socket.ConnectAsync(address.Uri, _http, limit.Token);
+            return socket;
+        }
+        catch (WebSocketException exception)
+        {
+            socket.Dispose();
+            throw new ApiException($"{_name} does not open a WebSocket at /{path}: {exception.Message}", null, inner: exception);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
 
     /// <summary>Sends a request whose answer does not matter, only that it is a success.</summary>
     public async Task SendAsync(HttpMethod method, string path, CancellationToken cancellationToken)
@@ -106,16 +146,17 @@ internal sealed class ApiClient : IDisposable
 
     public void Dispose() => _http.Dispose();
 
-    private static CancellationTokenSource Limit(CancellationToken cancellationToken)
+    private static CancellationTokenSource Limit(CancellationToken cancellationToken, TimeSpan? answerTime = null)
     {
         var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        limit.CancelAfter(AnswerTime);
+        limit.CancelAfter(answerTime ?? AnswerTime);
         return limit;
     }
 
-    private async Task<T> AskAsync<T>(HttpMethod method, string path, HttpContent? content, JsonTypeInfo<T> type, CancellationToken cancellationToken)
+    private async Task<T> AskAsync<T>(
+        HttpMethod method, string path, HttpContent? content, JsonTypeInfo<T> type, CancellationToken cancellationToken, TimeSpan? answerTime = null)
     {
-        using var limit = Limit(cancellationToken);
+        using var limit = Limit(cancellationToken, answerTime);
         using var request = CreateRequest(method, path);
         request.Content = content;
         using var response = await SendAsync(request, HttpCompletionOption.ResponseContentRead, limit.Token, cancellationToken);
@@ -156,7 +197,7 @@ internal sealed class ApiClient : IDisposable
         }
         catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new ApiException($"{_name} did not answer {request.Method} {request.RequestUri!.AbsolutePath} within {AnswerTime.TotalSeconds:0} s.", null, inner: exception);
+            throw new ApiException($"{_name} did not answer {request.Method} {request.RequestUri!.AbsolutePath} in time.", null, inner: exception);
         }
 
         if (response.IsSuccessStatusCode)

@@ -76,7 +76,60 @@ internal sealed record Machine(
     double? CpuLimit,
     int MemoryMiB,
     DateTimeOffset? StartedAt,
-    int Restarts);
+    int Restarts,
+    string? Image = null,
+    string? Description = null,
+    string? Reason = null);
+
+/// <summary>A machine by itself as it is wanted; what is null is the server's choice.</summary>
+internal sealed record SpawnRequest(
+    string Name,
+    string Ref,
+    string? Description,
+    uint Cores,
+    int MemoryMiB,
+    long DriveBytes,
+    string Kernel,
+    IReadOnlyList<string> Interfaces,
+    string Driver,
+    IReadOnlyList<string>? Command,
+    IReadOnlyDictionary<string, string>? Environment,
+    bool DryRun);
+
+internal sealed record MachineStats(
+    double CpuSeconds,
+    double UptimeSeconds,
+    long MemoryUsed,
+    long MemoryTotal,
+    long DiskUsed,
+    long DiskTotal,
+    long NetworkReceived,
+    long NetworkSent);
+
+internal sealed record MachineDriver(string Name, bool Usable, bool Accelerated, string Reason);
+
+/// <summary>A process to run in a machine.</summary>
+internal sealed record ExecRequest(
+    IReadOnlyList<string>? Command,
+    Dictionary<string, string>? Environment,
+    string? WorkingDirectory,
+    string? Account,
+    int? Seconds = null,
+    ExecSize? Terminal = null,
+    bool? Input = null);
+
+internal sealed record ExecSize(int Columns, int Rows);
+
+/// <summary>How a process that was waited for ended, with what it wrote.</summary>
+internal sealed record ExecResult(int? ExitCode, int? Signal, string Reason, string Output, string Error, bool Truncated);
+
+/// <summary>What is told to a running process.</summary>
+internal sealed record ExecControl(ExecSize? Resize = null, int? Signal = null, bool? End = null);
+
+/// <summary>The last word of the server about a process.</summary>
+internal sealed record ExecEnd(ExecExit? Exit, string? Error);
+
+internal sealed record ExecExit(int? ExitCode, int? Signal, string Reason);
 
 internal sealed record Upload(string Id, string Url, DateTimeOffset ExpiresAt);
 

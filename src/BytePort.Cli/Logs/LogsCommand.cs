@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Text.Json;
 using BytePort.Cli.Api;
 using BytePort.Cli.Deployments;
 using BytePort.Cli.Login;
@@ -12,9 +11,6 @@ namespace BytePort.Cli.Logs;
 /// <summary><c>logs</c>: what a project's processes write, or with --build what a deployment did.</summary>
 internal static class LogsCommand
 {
-    private static readonly TimeSpan Silence = TimeSpan.FromMinutes(2);
-    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(1);
-
     public static Command Create(CliHost host)
     {
         var project = new ProjectArgument();
@@ -42,7 +38,7 @@ internal static class LogsCommand
             var filter = arguments.GetValue(service) is { } only ? $"&service={Uri.EscapeDataString(only)}" : "";
             var path = string.Create(CultureInfo.InvariantCulture, $"{ApiClient.PathOf(name)}/logs?tail={Math.Max(0, arguments.GetValue(tail))}{filter}");
             if (arguments.GetValue(follow))
-                await FollowAsync(host, client, path, Show, cancellationToken);
+                await LogStream.FollowAsync(host, client, path, Show, cancellationToken);
             else
                 (await client.GetAsync(path, ApiJson.Default.LogPage, cancellationToken)).Items.ToList().ForEach(Show);
             return ExitCode.Ok;
@@ -70,37 +66,5 @@ internal static class LogsCommand
         }
 
         return ExitCode.Ok;
-    }
-
-    /// <summary>Never ends by itself: a project's processes may always write more.</summary>
-    private static async Task FollowAsync(CliHost host, ApiClient client, string path, Action<LogLine> show, CancellationToken cancellationToken)
-    {
-        string? last = null;
-        var connected = false;
-        var told = false;
-        while (true)
-        {
-            try
-            {
-                await foreach (var item in client.ReadEventsAsync(path, last, Silence, cancellationToken))
-                {
-                    if (item.EventType != "log" || JsonSerializer.Deserialize(item.Data, ApiJson.Default.LogLine) is not { } line)
-                        continue;
-                    last = item.EventId is { Length: > 0 } id ? id : last;
-                    show(line);
-                }
-
-                connected = true;
-                told = false;
-            }
-            catch (ApiException exception) when (exception.IsTransient && (connected || last is not null))
-            {
-                if (!told)
-                    host.Note($"byteport: {exception.Message} Trying again.");
-                told = true;
-            }
-
-            await Task.Delay(Pause, host.Time, cancellationToken);
-        }
     }
 }

@@ -26,6 +26,13 @@ internal sealed class CliHost
     public required TimeProvider Time { get; init; }
     public required Interrupts Interrupts { get; init; }
 
+    /// <summary>Standard input, output and error as bytes, for what another computer's process reads and writes.</summary>
+    public Func<Stream> OpenInput { get; init; } = Console.OpenStandardInput;
+
+    public Func<Stream> OpenOutput { get; init; } = Console.OpenStandardOutput;
+
+    public Func<Stream> OpenError { get; init; } = Console.OpenStandardError;
+
     public bool Colors => IsTerminal && string.IsNullOrEmpty(Variable("NO_COLOR")) && Variable("TERM") != "dumb";
 
     /// <summary>A line of the result, on standard output.</summary>

@@ -110,6 +110,7 @@ internal static class PlatformHost
         app.UseStatusCodePages();
         app.UseAuthentication();
         app.UseAuthorization();
+        app.UseWebSockets();
         app.MapOpenApi("/openapi/{documentName}.json");
         app.MapHealth();
         app.MapFrontPage();

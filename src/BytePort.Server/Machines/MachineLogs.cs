@@ -1,13 +1,14 @@
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text;
+using BytePort.Server.Database;
 using BytePort.Server.Logs;
 using NanoVms.Machines;
 
 namespace BytePort.Server.Machines;
 
 /// <summary>Keeps what the machines by themselves write, in the runtime log under a key of each machine's own.</summary>
-internal sealed class MachineLogs(MachineHost machines, RuntimeLog log, TimeProvider time, ILogger<MachineLogs> logger) : IHostedService
+internal sealed class MachineLogs(MachineHost machines, RuntimeLog log, ChangeHub changes, TimeProvider time, ILogger<MachineLogs> logger) : IHostedService
 {
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(2);
 
@@ -39,10 +40,14 @@ internal sealed class MachineLogs(MachineHost machines, RuntimeLog log, TimeProv
     }
 
     /// <summary>Begins to keep a machine's output; once for each machine.</summary>
-    public void Follow(Machine machine) => _readers[machine.Id] = new Reader(cancellationToken => ReadAsync(machine, cancellationToken));
+    public void Follow(Machine machine) =>
+        _readers[machine.Id] = new Reader(cancellationToken => ReadAsync(machine, cancellationToken), () => changes.Wake(Changes.Log(KeyOf(machine.Id))));
 
     /// <summary>The newest lines, oldest first.</summary>
     public IReadOnlyList<(long Offset, RuntimeLine Line)> Tail(string machine, int lines, out long next) => log.Tail(KeyOf(machine), lines, _ => true, out next);
+
+    /// <summary>True when nothing more will be added: the main process has ended and all was read, or the machine is gone.</summary>
+    public bool IsWhole(string machine) => !_readers.TryGetValue(machine, out var reader) || reader.IsDone;
 
     /// <summary>Lets the reader finish what the stopped machine still gave, then forgets the machine.</summary>
     public async Task RemoveAsync(string machine)
@@ -54,6 +59,7 @@ internal sealed class MachineLogs(MachineHost machines, RuntimeLog log, TimeProv
         }
 
         log.Remove(KeyOf(machine));
+        changes.Wake(Changes.Log(KeyOf(machine)));
     }
 
     private async Task ReadAsync(Machine machine, CancellationToken cancellationToken)
@@ -90,9 +96,19 @@ internal sealed class MachineLogs(MachineHost machines, RuntimeLog log, TimeProv
     {
         private readonly CancellationTokenSource _end = new();
 
-        public Reader(Func<CancellationToken, Task> read) => Reading = Task.Run(() => read(_end.Token));
+        private volatile bool _isDone;
+
+        public Reader(Func<CancellationToken, Task> read, Action done) => Reading = Task.Run(async () =>
+        {
+            await read(_end.Token);
+            _isDone = true;
+            done();
+        });
 
         public Task Reading { get; }
+
+        /// <summary>Already true for those whom its end wakes.</summary>
+        public bool IsDone => _isDone;
 
         public async Task EndAsync()
         {

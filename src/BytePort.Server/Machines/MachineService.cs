@@ -80,7 +80,7 @@ internal sealed class MachineService(MachineHost host, ImageStore images, Machin
                 },
             };
             var main = request.Command.Count == 0 ? null : new ProcessSpec { Command = request.Command, Environment = environment };
-            var machine = await WithFaultsAsync(() => host.StartAsync(spec, main, cancellationToken));
+            var machine = await StartAsync(spec, main, cancellationToken);
             logs.Follow(machine);
             Log.Spawned(logger, machine.Id, request.Name, team);
             return machine;
@@ -102,13 +102,56 @@ internal sealed class MachineService(MachineHost host, ImageStore images, Machin
         return machine;
     }
 
+    /// <exception cref="MachineFaultException">There is none, or it cannot be paused now.</exception>
+    public async Task<Machine> PauseAsync(Guid team, string id, CancellationToken cancellationToken)
+    {
+        var machine = Get(team, id);
+        if (machine.State != MachineState.Paused)
+            await WithFaultsAsync(machine, () => machine.PauseAsync(cancellationToken));
+        return machine;
+    }
+
+    /// <exception cref="MachineFaultException">There is none, or it cannot be resumed now.</exception>
+    public async Task<Machine> ResumeAsync(Guid team, string id, CancellationToken cancellationToken)
+    {
+        var machine = Get(team, id);
+        if (machine.State != MachineState.Running)
+            await WithFaultsAsync(machine, () => machine.ResumeAsync(cancellationToken));
+        return machine;
+    }
+
+    /// <exception cref="MachineFaultException">There is none, or it does not answer now.</exception>
+    public async Task<MachineStats> ReadStatsAsync(Guid team, string id, CancellationToken cancellationToken)
+    {
+        var machine = Get(team, id);
+        MachineStats? stats = null;
+        await WithFaultsAsync(machine, async () => stats = await machine.GetStatsAsync(cancellationToken));
+        return stats!;
+    }
+
+    /// <summary>Starts a process beside the main one, with the machine's environment beneath its own.</summary>
+    /// <exception cref="MachineFaultException">There is none, or it does not answer now.</exception>
+    public async Task<GuestProcess> ExecAsync(Guid team, string id, ProcessSpec process, CancellationToken cancellationToken)
+    {
+        var machine = Get(team, id);
+        var environment = JsonSerializer.Deserialize<Dictionary<string, string>>(machine.Spec.Labels[EnvironmentLabel], Json)!;
+        foreach (var (name, value) in process.Environment)
+            environment[name] = value;
+        GuestProcess? started = null;
+        await WithFaultsAsync(machine, async () => started = await machine.ExecAsync(process with { Environment = environment }, cancellationToken));
+        return started!;
+    }
+
+    /// <summary>What a failure of a machine means to whoever asked.</summary>
+    public static MachineFaultException Explain(Machine machine, MachineException failure) => new(
+        machine.State is not (MachineState.Running or MachineState.Created) ? MachineFault.WrongState
+        : failure.IsTransient ? MachineFault.Unavailable : MachineFault.Failed,
+        failure.Message,
+        failure);
+
     private async Task RemoveAsync(Machine machine, TimeSpan grace)
     {
-        _ = await WithFaultsAsync(async () =>
-        {
-            await machine.StopAsync(grace, CancellationToken.None);
-            return machine;
-        });
+        await WithFaultsAsync(machine, () => machine.StopAsync(grace, CancellationToken.None));
         await logs.RemoveAsync(machine.Id);
     }
 
@@ -154,15 +197,27 @@ internal sealed class MachineService(MachineHost host, ImageStore images, Machin
         }
     }
 
-    private static async Task<T> WithFaultsAsync<T>(Func<Task<T>> action)
+    private async Task<Machine> StartAsync(MachineSpec spec, ProcessSpec? main, CancellationToken cancellationToken)
     {
         try
         {
-            return await action();
+            return await host.StartAsync(spec, main, cancellationToken);
         }
         catch (MachineException e)
         {
             throw new MachineFaultException(e.IsTransient ? MachineFault.Unavailable : MachineFault.Failed, e.Message, e);
+        }
+    }
+
+    private static async Task WithFaultsAsync(Machine machine, Func<Task> action)
+    {
+        try
+        {
+            await action();
+        }
+        catch (MachineException e)
+        {
+            throw Explain(machine, e);
         }
     }
 

@@ -25,6 +25,12 @@ internal sealed class Cli : IDisposable
 
     public string Input { get; set; } = "";
 
+    public byte[] InputBytes { get; set; } = [];
+
+    public MemoryStream OutputBytes { get; } = new();
+
+    public MemoryStream ErrorBytes { get; } = new();
+
     public Interrupts Interrupts { get; } = new();
 
     public async Task<(int Code, string Out, string Error)> RunAsync(params string[] arguments)
@@ -36,6 +42,9 @@ internal sealed class Cli : IDisposable
             Out = TextWriter.Synchronized(output),
             Error = TextWriter.Synchronized(error),
             In = () => new StringReader(Input),
+            OpenInput = () => new MemoryStream(InputBytes, writable: false),
+            OpenOutput = () => OutputBytes,
+            OpenError = () => ErrorBytes,
             IsTerminal = false,
             Variable = name => Variables.GetValueOrDefault(name),
             Folder = Folder,

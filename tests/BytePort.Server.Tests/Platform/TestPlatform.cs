@@ -21,7 +21,7 @@ using NanoVms.Machines;
 
 namespace BytePort.Server.Tests.Platform;
 
-/// <summary>A whole platform in this process on a temporary folder: real PostgreSQL, real HTTP. No test here starts a machine.</summary>
+/// <summary>A whole platform in this process on a temporary folder: real PostgreSQL, real HTTP, and where BYTEPORT_AGENT is set real machines.</summary>
 public sealed class TestPlatform : IAsyncLifetime
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("byteport-server-tests-").FullName;
@@ -44,7 +44,7 @@ public sealed class TestPlatform : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        _options = ServerOptions.Parse(["--data", _folder, "--listen", $"127.0.0.1:{FreePort()}", "--grpc-listen", $"127.0.0.1:{FreePort()}", "--agent", "/nonexistent"], _ => null);
+        _options = ServerOptions.Parse(["--data", _folder, "--listen", $"127.0.0.1:{FreePort()}", "--grpc-listen", $"127.0.0.1:{FreePort()}", "--agent", Environment.GetEnvironmentVariable("BYTEPORT_AGENT") ?? "/nonexistent"], _ => null);
         File.SetUnixFileMode(_folder, (UnixFileMode)0b111_001_001);
         _node = await Node.OpenAsync(_options, default);
         _postgres = new PrivatePostgres(_options, NullLogger<PrivatePostgres>.Instance);

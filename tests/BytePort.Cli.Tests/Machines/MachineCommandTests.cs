@@ -1,0 +1,212 @@
+using System.Net.WebSockets;
+using System.Text;
+using System.Text.Json.Nodes;
+using BytePort.Cli.Tests.Fakes;
+
+namespace BytePort.Cli.Tests.Machines;
+
+public sealed class MachineCommandTests
+{
+    private const string Hac = """
+        [spacecore]
+        name = "web-1"
+        [hardware]
+        cores = 2
+        memory = "1G"
+        ref = "node@22"
+        """;
+
+    private static readonly object Machine = new
+    {
+        id = "abc123", name = "web-1", state = "running", driver = "qemu", accelerated = false, address = "10.77.0.2", cpus = 2, memoryMiB = 1024,
+        startedAt = "2026-01-01T00:00:00Z", restarts = 0, image = "node@22",
+    };
+
+    [Fact]
+    public async Task Spawn_File_SendsItAndPrintsTheId()
+    {
+        await using var server = new FakeServer();
+        server.OnJson("POST /api/v1/machines", Machine, 201);
+        using var cli = new Fakes.Cli(server);
+        cli.Write("my.toml", Hac);
+
+        var (code, output, _) = await cli.RunAsync("machine", "spawn", "-f", "my.toml", "--driver", "qemu", "-e", "A=b=c", "-e", "D=", "--", "node", "-e", "1");
+
+        Assert.Equal((0, "abc123\n"), (code, output));
+        Assert.Equal(
+            """{"name":"web-1","ref":"node@22","description":null,"cores":2,"memoryMiB":1024,"driveBytes":10737418240,"kernel":"default","interfaces":["default"],"driver":"qemu","command":["node","-e","1"],"environment":{"A":"b=c","D":""},"dryRun":false}""",
+            JsonNode.Parse(Assert.Single(server.Requests).Text)!.ToJsonString());
+        Assert.Contains("\"id\":\"abc123\"", (await cli.RunAsync("machine", "spawn", "-f", "my.toml", "--json")).Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Spawn_WrongFile_ReportsEveryErrorAndAsksNobody()
+    {
+        await using var server = new FakeServer();
+        using var cli = new Fakes.Cli(server);
+        cli.Write("hac.toml", "[spacecore]\nname = 'A'\n[hardwear]\n");
+
+        var (code, output, error) = await cli.RunAsync("machine", "spawn");
+
+        Assert.Equal((1, ""), (code, output));
+        Assert.Contains("hac.toml:2:8: spacecore.name must be", error, StringComparison.Ordinal);
+        Assert.Contains("hac.toml:3:2: Unknown key \"hardwear\". Did you mean \"hardware\"?", error, StringComparison.Ordinal);
+        Assert.Empty(server.Requests);
+        Assert.Equal(4, (await cli.RunAsync("machine", "spawn", "-f", "none.toml")).Code);
+        Assert.Equal(2, (await cli.RunAsync("machine", "spawn", "-f", cli.Write("right.toml", Hac), "-e", "=x")).Code);
+    }
+
+    [Fact]
+    public async Task Spawn_Refused_SaysWhy()
+    {
+        await using var server = new FakeServer();
+        server.OnProblem("POST /api/v1/machines", 422, "Not possible here", "There is no network 'back' here.", "machine_unsupported");
+        using var cli = new Fakes.Cli(server);
+        cli.Write("hac.toml", Hac);
+
+        var (code, _, error) = await cli.RunAsync("machine", "spawn");
+
+        Assert.Equal((1, "byteport: Not possible here: There is no network 'back' here. (machine_unsupported)\n"), (code, error));
+    }
+
+    [Fact]
+    public async Task Ls_OnlyThoseByThemselves_AreShown()
+    {
+        await using var server = new FakeServer();
+        server.OnJson("GET /api/v1/machines", new { items = new[] { Machine, new { id = "other", name = "shop", state = "running", project = "shop", restarts = 0 } } });
+        using var cli = new Fakes.Cli(server);
+
+        var (_, output, _) = await cli.RunAsync("machine", "ls");
+
+        Assert.Matches(@"abc123\s+web-1\s+running\s+node@22\s+qemu\s+10\.77\.0\.2\s+2 CPU, 1024 MiB", output);
+        Assert.DoesNotContain("other", output, StringComparison.Ordinal);
+        Assert.Single(JsonNode.Parse((await cli.RunAsync("machine", "ls", "--json")).Out)!.AsArray());
+    }
+
+    [Fact]
+    public async Task PauseResumeStopRm_AskTheServer()
+    {
+        await using var server = new FakeServer();
+        server.OnJson("GET /api/v1/machines/abc123", Machine);
+        foreach (var request in (string[])["POST /api/v1/machines/abc123/pause", "POST /api/v1/machines/abc123/resume"])
+            server.OnJson(request, Machine);
+        foreach (var request in (string[])["POST /api/v1/machines/abc123/stop", "DELETE /api/v1/machines/abc123"])
+            server.On(request, (context, _) => Task.FromResult(context.Response.StatusCode = 204));
+        using var cli = new Fakes.Cli(server);
+
+        Assert.Equal((0, "", "abc123 is running.\n"), await cli.RunAsync("machine", "pause", "abc123"));
+        Assert.Equal(0, (await cli.RunAsync("machine", "resume", "abc123")).Code);
+        Assert.Equal((0, "", "Removed abc123 (web-1).\n"), await cli.RunAsync("machine", "stop", "abc123", "--grace", "5"));
+        Assert.Contains("\"state\":\"stopped\"", (await cli.RunAsync("machine", "rm", "abc123", "--json")).Out, StringComparison.Ordinal);
+        Assert.Contains(server.Requests, request => request is { Path: "/api/v1/machines/abc123/stop", Query: "?grace=5" });
+        Assert.Equal(4, (await cli.RunAsync("machine", "rm", "../projects/shop")).Code);
+        Assert.DoesNotContain(server.Requests, request => request.Path.Contains("projects", StringComparison.Ordinal) && !request.Path.Contains("..%2F", StringComparison.Ordinal) && !request.Path.StartsWith("/api/v1/machines/", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task StatsAndDrivers_AreTables()
+    {
+        await using var server = new FakeServer();
+        server.OnJson("GET /api/v1/machines/abc123/stats", new { cpuSeconds = 1.25, uptimeSeconds = 60, memoryUsed = 52428800, memoryTotal = 104857600, diskUsed = 0, diskTotal = 1048576, networkReceived = 0, networkSent = 0 });
+        server.OnJson("GET /api/v1/machines/drivers", new { items = new[] { new { name = "qemu", usable = true, accelerated = false, reason = "there is no /dev/kvm" } } });
+        using var cli = new Fakes.Cli(server);
+
+        Assert.Contains("50.0 MiB of 100.0 MiB", (await cli.RunAsync("machine", "stats", "abc123")).Out, StringComparison.Ordinal);
+        Assert.Matches(@"qemu\s+yes\s+no\s+there is no /dev/kvm", (await cli.RunAsync("machine", "drivers")).Out);
+    }
+
+    [Fact]
+    public async Task Logs_Followed_EndWithTheProcess()
+    {
+        await using var server = new FakeServer();
+        server.On("GET /api/v1/machines/abc123/logs", async (context, _) =>
+        {
+            await FakeServer.WriteEventAsync(context, "log", new { offset = 9, time = "2026-01-01T12:34:56Z", stream = "stdout", text = "\u001b[2Jhello" }, 9);
+            await FakeServer.WriteEventAsync(context, "end", new { });
+        });
+        using var cli = new Fakes.Cli(server);
+
+        Assert.Equal((0, "12:34:56  hello\n", ""), await cli.RunAsync("machine", "logs", "abc123", "-f"));
+    }
+
+    [Fact]
+    public async Task Exec_Json_IsRunToItsEnd()
+    {
+        await using var server = new FakeServer();
+        server.OnJson("POST /api/v1/machines/abc123/exec", new { exitCode = (int?)null, signal = 9, reason = "killed", output = "o", error = "", truncated = false });
+        using var cli = new Fakes.Cli(server);
+
+        var (code, output, _) = await cli.RunAsync("machine", "exec", "abc123", "--json", "-u", "app", "--", "ls", "-la");
+
+        Assert.Equal((137, 9), (code, (int)JsonNode.Parse(output)!["signal"]!));
+        var sent = JsonNode.Parse(server.Requests[0].Text)!;
+        Assert.Equal(("[\"ls\",\"-la\"]", "app", 600), (sent["command"]!.ToJsonString(), (string?)sent["account"], (int)sent["seconds"]!));
+    }
+
+    [Fact]
+    public async Task Exec_Interactive_CarriesBytesBothWays()
+    {
+        await using var server = new FakeServer();
+        server.OnJson("GET /api/v1/machines/abc123", Machine);
+        var received = new TaskCompletionSource<(string First, byte[] Input, string Control)>();
+        server.On("GET /api/v1/machines/abc123/exec", async (context, _) =>
+        {
+            using var socket = (await context.AcceptWebSocketAsync(null)).WebSocket;
+            var (first, input, control) = (await TakeAsync(socket), await TakeAsync(socket), await TakeAsync(socket));
+            received.SetResult((Encoding.UTF8.GetString(first), input, Encoding.UTF8.GetString(control)));
+            await socket.SendAsync(new byte[] { 1, 0, 255, 10 }, WebSocketMessageType.Binary, true, default);
+            await socket.SendAsync(new byte[] { 2, 101 }, WebSocketMessageType.Binary, true, default);
+            await socket.SendAsync("""{"exit":{"exitCode":42,"signal":null,"reason":"x"}}"""u8.ToArray(), WebSocketMessageType.Text, true, default);
+        });
+        using var cli = new Fakes.Cli(server) { InputBytes = [0, 1, 200] };
+
+        var (code, output, error) = await cli.RunAsync("machine", "exec", "-i", "abc123", "--", "cat");
+
+        Assert.Equal((42, "", ""), (code, output, error));
+        Assert.Equal([0, 255, 10], cli.OutputBytes.ToArray());
+        Assert.Equal("e"u8, cli.ErrorBytes.ToArray());
+        var (started, typed, end) = await received.Task;
+        Assert.Equal(("[\"cat\"]", true), (JsonNode.Parse(started)!["command"]!.ToJsonString(), (bool)JsonNode.Parse(started)!["input"]!));
+        Assert.Equal([0, 1, 200], typed);
+        Assert.True((bool)JsonNode.Parse(end)!["end"]!);
+    }
+
+    [Theory]
+    [InlineData("""{"error":"Machine abc123 is paused; resume it first."}""", "Machine abc123 is paused; resume it first.")]
+    [InlineData("""{}""", "The server ended the connection without saying why.")]
+    [InlineData("nonsense", "The connection to the machine broke off: what the server says is not BytePort's")]
+    public async Task Attach_Refused_SaysWhy(string last, string message)
+    {
+        await using var server = new FakeServer();
+        server.OnJson("GET /api/v1/machines/abc123", Machine);
+        server.On("GET /api/v1/machines/abc123/exec", async (context, request) =>
+        {
+            Assert.Empty(request.Body);
+            using var socket = (await context.AcceptWebSocketAsync(null)).WebSocket;
+            _ = await TakeAsync(socket);
+            await socket.SendAsync(Encoding.UTF8.GetBytes(last), WebSocketMessageType.Text, true, default);
+        });
+        using var cli = new Fakes.Cli(server);
+
+        var (code, _, error) = await cli.RunAsync("machine", "attach", "abc123");
+
+        Assert.NotEqual(0, code);
+        Assert.Equal($"byteport: {message}\n", error);
+    }
+
+    [Fact]
+    public async Task Exec_NoSuchMachine_IsNotFound()
+    {
+        await using var server = new FakeServer();
+        using var cli = new Fakes.Cli(server);
+
+        Assert.Equal(4, (await cli.RunAsync("machine", "exec", "nope", "--", "true")).Code);
+    }
+
+    private static async Task<byte[]> TakeAsync(WebSocket socket)
+    {
+        var buffer = new byte[10_000];
+        var received = await socket.ReceiveAsync(buffer, default);
+        return buffer[..received.Count];
+    }
+}
