@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using NanoVms.Commands;
+using NanoVms.Images.Oci;
 
 namespace NanoVms.Images;
 
@@ -12,12 +13,14 @@ public sealed class ImageStore
     public const string DefaultFolder = "/var/cache/byteport";
 
     private readonly StackStore _stacks;
+    private readonly OciStore _registryImages;
 
     /// <param name="folder">Absolute path; made when missing.</param>
     public ImageStore(string folder = DefaultFolder, TimeProvider? time = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         Folder = Path.GetFullPath(folder);
+        _registryImages = new OciStore(Folder);
         _stacks = new StackStore(Folder, time ?? TimeProvider.System);
     }
 
@@ -37,6 +40,15 @@ public sealed class ImageStore
     /// <exception cref="ImageException">No such stack or version, or it could not be made.</exception>
     public Task<StackImage> GetStackAsync(string reference, IProgress<string>? progress, CancellationToken cancellationToken) =>
         _stacks.GetAsync(reference, progress, cancellationToken);
+
+    /// <summary>An image of a registry, fetched when it is not there yet or its tag has moved.</summary>
+    /// <param name="reference">For example <c>alpine:3.20</c>, <c>ghcr.io/owner/app@sha256:…</c>.</param>
+    /// <exception cref="ImageException">There is none, it is too large or damaged, or the registry cannot be reached.</exception>
+    public Task<OciImage> PullAsync(string reference, OciPullOptions? options, IProgress<string>? progress, CancellationToken cancellationToken) =>
+        _registryImages.PullAsync(reference, options ?? new OciPullOptions(), progress, cancellationToken);
+
+    /// <summary>The images of registries that are here.</summary>
+    public IReadOnlyList<OciImage> ListPulled() => [.. _registryImages.Images];
 
     /// <summary>Packs a folder into an EROFS image of this store; equal content gives the same file.</summary>
     /// <exception cref="CommandException">mkfs.erofs failed.</exception>

@@ -19,6 +19,7 @@ public enum LayerCompression
 /// </summary>
 public static class LayerPacker
 {
+    private const string NoId = "00000000-0000-0000-0000-000000000000";
     private static readonly TimeSpan Timeout = TimeSpan.FromMinutes(10);
 
     /// <summary>Packs a folder's content under a prefix of the image, owned by the given user.</summary>
@@ -68,9 +69,14 @@ public static class LayerPacker
     internal static Task PackRootAsync(string directory, string outputFile, LayerCompression compression, CancellationToken cancellationToken) =>
         RunAsync(Command(directory, outputFile, compression, null), outputFile, cancellationToken);
 
+    /// <summary>A layer of an image: owners, devices and extended attributes as they are.</summary>
+    internal static Task PackImageAsync(string directory, string outputFile, CancellationToken cancellationToken) =>
+        RunAsync(
+            new Command("mkfs.erofs", "--quiet", "-T0", "-U", NoId, outputFile, directory) { Timeout = Timeout }, outputFile, cancellationToken);
+
     internal static Command Command(string directory, string outputFile, LayerCompression compression, (uint Uid, uint Gid)? owner)
     {
-        List<string> arguments = ["--quiet", "-T0", "-U", "00000000-0000-0000-0000-000000000000", "-x-1"];
+        List<string> arguments = ["--quiet", "-T0", "-U", NoId, "-x-1"];
         if (compression != LayerCompression.None)
             arguments.Add(compression == LayerCompression.Lz4 ? "-zlz4" : "-zlz4hc,9");
         if (owner is var (uid, gid))

@@ -39,7 +39,8 @@ public sealed record MachineSpec
     public IReadOnlyDictionary<string, string> Hosts { get; init; } = new Dictionary<string, string>();
 
     /// <summary>Ports of the computer that lead to the machine; at most 64.</summary>
-    public IReadOnlyList<PortMapping> Ports { get; init; } = [];
+    // Null in the state file of a machine that an earlier version started.
+    public IReadOnlyList<PortMapping> Ports { get; init => field = value ?? []; } = [];
 
     /// <summary>
     /// True gives programs a root that they cannot write, with <c>/tmp</c> and <c>/run</c> in memory. It guards against mistakes and

@@ -1,0 +1,20 @@
+namespace NanoVms.Images.Oci;
+
+/// <summary>How an image is fetched.</summary>
+public sealed record OciPullOptions
+{
+    /// <summary>For the registry; null for what anybody may fetch.</summary>
+    public OciCredentials? Credentials { get; init; }
+
+    /// <summary>Bytes that all layers may have together once they are unpacked.</summary>
+    public long MaxBytes { get; init; } = 16L << 30;
+
+    /// <summary>True also takes a registry without TLS. One on this computer needs none.</summary>
+    public bool AllowInsecure { get; init; }
+}
+
+/// <param name="Password">Or a token. Never in a log, an argument or a file that outlives the pull.</param>
+public sealed record OciCredentials(string User, string Password)
+{
+    public override string ToString() => $"{User}, password not shown";
+}

@@ -1,0 +1,168 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using NanoVms.Commands;
+
+namespace NanoVms.Images.Oci;
+
+/// <summary>
+/// Images of registries, pulled by skopeo and kept as EROFS layers. Layers are named by their content's digest, so images share them;
+/// what was fetched compressed is deleted once it is unpacked. Everything is written aside and renamed.
+/// </summary>
+internal sealed class OciStore(string folder)
+{
+    private const int MaxDocument = 4 << 20;
+    private const int MaxLayers = 500;
+
+    /// <summary>Machines have a limited number of disks; what lies below the uppermost layers becomes one.</summary>
+    private const int MaxKept = 10;
+
+    private readonly string _images = Path.Combine(folder, "oci", "images");
+    private readonly string _layers = Path.Combine(folder, "oci", "layers");
+    private readonly string _aside = Path.Combine(folder, "oci", "aside");
+
+    public IEnumerable<OciImage> Images => Directory.Exists(_images)
+        ? Directory.EnumerateFiles(_images, "*.json")
+            .Select(path => SafeFile.ReadJson(path, OciJson.Default.OciRecord))
+            .OfType<OciRecord>()
+            .Select(ToImage)
+        : [];
+
+    public async Task<OciImage> PullAsync(string text, OciPullOptions options, IProgress<string>? progress, CancellationToken cancellationToken)
+    {
+        var reference = OciReference.Parse(text);
+        foreach (var path in (string[])[_images, _layers, _aside])
+            _ = Directory.CreateDirectory(path);
+        var key = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(reference.ToString())))[..32];
+        using var held = await FileLock.AcquireAsync(
+            Path.Combine(_aside, key + ".lock"), () => progress?.Report($"Another process fetches {reference}: waiting."), cancellationToken);
+
+        var known = SafeFile.ReadJson(RecordPath(key), OciJson.Default.OciRecord);
+        if (known is not null && !known.Layers.All(layer => File.Exists(Path.Combine(_layers, layer))))
+            known = null;
+        // A digest never changes: what runs must start without the registry.
+        if (known is not null && reference.Digest is not null)
+            return ToImage(known);
+
+        var work = Path.Combine(_aside, key);
+        if (Directory.Exists(work))
+            Directory.Delete(work, recursive: true);
+        _ = Directory.CreateDirectory(work, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        try
+        {
+            return ToImage(await FetchAsync(reference, options, known, work, key, progress, cancellationToken));
+        }
+        catch (CommandException e)
+        {
+            throw new ImageException($"{reference} cannot be fetched: {Reason(e)}", e) { IsTransient = e.Failure != CommandFailure.Missing };
+        }
+        finally
+        {
+            Directory.Delete(work, recursive: true);
+        }
+    }
+
+    private async Task<OciRecord> FetchAsync(
+        OciReference reference, OciPullOptions options, OciRecord? known, string work, string key, IProgress<string>? progress, CancellationToken cancellationToken)
+    {
+        var insecure = options.AllowInsecure || reference.IsLocal;
+        var authFile = WriteCredentials(reference, options.Credentials, work);
+        var (asked, remoteDigest) = await InspectAsync(reference, authFile, insecure, cancellationToken);
+        if (known?.RemoteDigest == remoteDigest)
+            return known;
+
+        // From here on by digest: what is checked is what is fetched.
+        var chosen = asked.Manifests.Count == 0 ? remoteDigest : ChoosePlatform(asked, reference);
+        var exact = reference with { Tag = null, Digest = chosen };
+        var offered = chosen == remoteDigest ? asked : (await InspectAsync(exact, authFile, insecure, cancellationToken)).Manifest;
+        var size = offered.Layers.Sum(layer => Math.Max(0, layer.Size));
+        if (size > options.MaxBytes || offered.Layers.Count > MaxLayers)
+            throw new ImageException($"{reference} is too large: {offered.Layers.Count} layers of {size >> 20} MiB; {MaxLayers} layers and {options.MaxBytes >> 20} MiB are possible.");
+        progress?.Report($"Fetching {reference}: {offered.Layers.Count} layers, {size >> 20} MiB.");
+        var blobs = Path.Combine(work, "blobs");
+        var image = Path.Combine(work, "image");
+        _ = await CommandRunner.RunCheckedAsync(Skopeo.Copy(exact, authFile, insecure, blobs, image, options.MaxBytes), cancellationToken);
+
+        var index = Read(await File.ReadAllBytesAsync(Path.Combine(image, "index.json"), cancellationToken), OciJson.Default.OciManifest, reference);
+        var descriptor = index.Manifests.Count == 1 ? index.Manifests[0] : throw new ImageException($"{reference} has {index.Manifests.Count} manifests where one was expected.");
+        var manifest = await ReadBlobAsync(blobs, descriptor.Digest, OciJson.Default.OciManifest, reference, cancellationToken);
+        var config = await ReadBlobAsync(blobs, manifest.Config?.Digest ?? "", OciJson.Default.OciConfigFile, reference, cancellationToken);
+        if (config.Rootfs is not { } root || root.DiffIds.Count != manifest.Layers.Count)
+            throw new ImageException($"{reference} has {manifest.Layers.Count} layers, but its configuration names {config.Rootfs?.DiffIds.Count ?? 0}.");
+
+        var maker = new OciLayers(_layers, _aside, options.MaxBytes);
+        var layers = await maker.MakeAsync(
+            [.. manifest.Layers.Zip(root.DiffIds, (layer, diffId) => (BlobPath(blobs, layer.Digest, reference), diffId))], MaxKept, work, progress, cancellationToken);
+        var record = new OciRecord
+        {
+            Reference = reference.ToString(),
+            RemoteDigest = remoteDigest,
+            Digest = chosen,
+            Layers = layers,
+            Config = config.Config ?? new OciConfig(),
+        };
+        SafeFile.WriteJson(RecordPath(key), record, OciJson.Default.OciRecord);
+        return record;
+    }
+
+    private static async Task<(OciManifest Manifest, string Digest)> InspectAsync(
+        OciReference reference, string authFile, bool insecure, CancellationToken cancellationToken)
+    {
+        var answer = await CommandRunner.RunCheckedAsync(Skopeo.Inspect(reference, authFile, insecure), cancellationToken);
+        var bytes = Encoding.UTF8.GetBytes(answer.StandardOutput);
+        return (Read(bytes, OciJson.Default.OciManifest, reference), $"sha256:{Convert.ToHexStringLower(SHA256.HashData(bytes))}");
+    }
+
+    private static string ChoosePlatform(OciManifest index, OciReference reference) =>
+        index.Manifests.FirstOrDefault(manifest => manifest.Platform is { Os: "linux", Architecture: "amd64" })?.Digest
+        ?? throw new ImageException($"{reference} has no image for linux/amd64. It has {string.Join(", ", index.Manifests.Select(m => $"{m.Platform?.Os}/{m.Platform?.Architecture}").Distinct())}.");
+
+    private OciImage ToImage(OciRecord record) =>
+        new(record.Reference, record.Digest, [.. record.Layers.Select(layer => Path.Combine(_layers, layer))], record.Config);
+
+    private string RecordPath(string key) => Path.Combine(_images, key + ".json");
+
+    private static string WriteCredentials(OciReference reference, OciCredentials? credentials, string work)
+    {
+        var path = Path.Combine(work, "auth.json");
+        var known = new Dictionary<string, Dictionary<string, string>>();
+        if (credentials is not null)
+            known[reference.Registry] = new() { ["auth"] = Convert.ToBase64String(Encoding.UTF8.GetBytes($"{credentials.User}:{credentials.Password}")) };
+        SafeFile.WriteJson(path, new() { ["auths"] = known }, OciJson.Default.DictionaryStringDictionaryStringDictionaryStringString);
+        return path;
+    }
+
+    private static async Task<T> ReadBlobAsync<T>(string blobs, string digest, JsonTypeInfo<T> type, OciReference reference, CancellationToken cancellationToken)
+        where T : class
+    {
+        var path = BlobPath(blobs, digest, reference);
+        if (new FileInfo(path).Length > MaxDocument)
+            throw new ImageException($"{reference} has a document of more than {MaxDocument >> 20} MiB.");
+        return Read(await File.ReadAllBytesAsync(path, cancellationToken), type, reference);
+    }
+
+    private static T Read<T>(byte[] json, JsonTypeInfo<T> type, OciReference reference)
+        where T : class
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(json, type) ?? throw new JsonException("it is null");
+        }
+        catch (JsonException e)
+        {
+            throw new ImageException($"{reference} has a document that cannot be read: {e.Message}", e);
+        }
+    }
+
+    private static string BlobPath(string blobs, string digest, OciReference reference)
+    {
+        var parts = digest.Split(':');
+        if (parts.Length != 2 || parts[0] != "sha256" || parts[1].Length != 64 || !parts[1].All(char.IsAsciiHexDigitLower))
+            throw new ImageException($"{reference} names '{digest}', which is no SHA-256 digest.");
+        var path = Path.Combine(blobs, parts[0], parts[1]);
+        return File.Exists(path) ? path : throw new ImageException($"{reference} names {digest}, which the registry did not give.");
+    }
+
+    private static string Reason(CommandException e) => e.LastLines.Length > 0 ? e.LastLines.Split('\n')[^1] : e.Message;
+}
