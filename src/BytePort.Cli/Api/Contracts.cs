@@ -79,6 +79,7 @@ internal sealed record Machine(
     int Restarts,
     string? Image = null,
     string? Description = null,
+    Dictionary<int, int>? Ports = null,
     string? Reason = null);
 
 /// <summary>A machine by itself as it is wanted; what is null is the server's choice.</summary>
@@ -94,6 +95,7 @@ internal sealed record SpawnRequest(
     string Driver,
     IReadOnlyList<string>? Command,
     IReadOnlyDictionary<string, string>? Environment,
+    IReadOnlyDictionary<int, int>? Ports,
     bool DryRun);
 
 internal sealed record MachineStats(

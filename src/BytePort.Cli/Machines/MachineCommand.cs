@@ -43,7 +43,7 @@ internal static class MachineCommand
             else if (machines.Count == 0)
                 host.Note("No machines by themselves. Start one with: byteport machine spawn -f hac.toml");
             else
-                host.Table(["ID", "NAME", "STATE", "IMAGE", "DRIVER", "ADDRESS", "SIZE", "STARTED"], machines.Select(machine => (string[])
+                host.Table(["ID", "NAME", "STATE", "IMAGE", "DRIVER", "ADDRESS", "PORTS", "SIZE", "STARTED"], machines.Select(machine => (string[])
                 [
                     machine.Id,
                     machine.Name,
@@ -51,6 +51,7 @@ internal static class MachineCommand
                     machine.Image!,
                     machine.Accelerated ? $"{machine.Driver} (accelerated)" : machine.Driver ?? "",
                     machine.Address ?? "",
+                    string.Join(' ', (machine.Ports ?? []).Select(pair => string.Create(CultureInfo.InvariantCulture, $"{pair.Key}:{pair.Value}"))),
                     string.Create(CultureInfo.InvariantCulture, $"{machine.Cpus} CPU, {machine.MemoryMiB} MiB"),
                     machine.StartedAt is { } started ? Age.Since(started, host.Time) : "",
                 ]));

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Net.Http.Json;
 using BytePort.Cli.Api;
 using BytePort.Cli.Login;
@@ -19,9 +20,10 @@ internal static class SpawnCommand
         var file = new Option<string>("--file", "-f") { HelpName = "FILE", DefaultValueFactory = _ => HacFile.FileName, Description = "The description of the machine." };
         var driver = new Option<string>("--driver") { HelpName = "NAME", DefaultValueFactory = _ => "auto", Description = "What it runs on; 'machine drivers' lists them." };
         var variables = Variables();
+        var publish = new Option<string[]>("--publish", "-p") { HelpName = "HOST:GUEST", Description = "A TCP port of the host (1024 and up) that leads to one of the machine's; may be given again." };
         var dryRun = new Option<bool>("--dry-run") { Description = "Check everything and start nothing." };
         var main = new Argument<string[]>("COMMAND") { Arity = ArgumentArity.ZeroOrMore, Description = "The main process, after --; by default none, or the image's own." };
-        var command = new Command("spawn", "Start a machine and print its id.") { main, file, driver, variables, dryRun };
+        var command = new Command("spawn", "Start a machine and print its id.") { main, file, driver, variables, publish, dryRun };
         command.Runs(host, async (arguments, cancellationToken) =>
         {
             if (await ReadAsync(host, arguments.GetValue(file)!, arguments.Json, cancellationToken) is not { } description)
@@ -38,6 +40,7 @@ internal static class SpawnCommand
                 arguments.GetValue(driver)!,
                 arguments.GetValue(main) is { Length: > 0 } words ? words : null,
                 ReadVariables(arguments.GetValue(variables)),
+                ReadPorts(arguments.GetValue(publish)),
                 arguments.GetValue(dryRun));
             using var client = Connection.Open(host);
             using var content = JsonContent.Create(request, ApiJson.Default.SpawnRequest);
@@ -74,6 +77,23 @@ internal static class SpawnCommand
         }
 
         return variables;
+    }
+
+    private static Dictionary<int, int>? ReadPorts(string[]? texts)
+    {
+        if (texts is not { Length: > 0 })
+            return null;
+        var ports = new Dictionary<int, int>();
+        foreach (var text in texts)
+        {
+            if (text.Split(':') is not [var host, var guest] || !ushort.TryParse(host, NumberStyles.None, CultureInfo.InvariantCulture, out var from)
+                || !ushort.TryParse(guest, NumberStyles.None, CultureInfo.InvariantCulture, out var to))
+                throw new CliException(ExitCode.Usage, $"--publish {text} is not HOST:GUEST, such as 8081:80.");
+            if (!ports.TryAdd(from, to))
+                throw new CliException(ExitCode.Usage, $"--publish {text}: the port {from} is there twice.");
+        }
+
+        return ports;
     }
 
     private static async Task<HacFile?> ReadAsync(CliHost host, string name, bool json, CancellationToken cancellationToken)

@@ -15,6 +15,7 @@ internal static class MachineRequestRules
     private const int MaxVariables = 256;
     private const int MaxArguments = 256;
     private const int MaxPorts = 64;
+    private const int MinHostPort = 1024;
     private const int MaxShown = 60;
 
     /// <exception cref="MachineFaultException">Names each value that is wrong and what would be right, or what this platform cannot do.</exception>
@@ -50,6 +51,8 @@ internal static class MachineRequestRules
             yield return $"The command may have {MaxArguments} arguments of {MaxTextBytes / 1024} KiB together.";
         if (request.Command.Any(argument => argument.Contains('\0', StringComparison.Ordinal)) || request.Command is ["", ..])
             yield return "The command's program must not be empty, and no argument may hold a zero.";
+        if (request.Ports.Count > 0 && request.Interfaces.Count == 0)
+            yield return "A machine without a network has no ports to publish.";
         foreach (var error in FindEnvironment(request.Environment).Concat(FindPorts(request.Ports)))
             yield return error;
     }
@@ -68,14 +71,13 @@ internal static class MachineRequestRules
     {
         if (ports.Count > MaxPorts)
             yield return $"{ports.Count} ports are too many; {MaxPorts} are the most.";
-        foreach (var (host, guest) in ports.Where(pair => pair.Key is < 1 or > 65535 || pair.Value is < 1 or > 65535).Take(5))
-            yield return $"The port {host} to {guest} is not from 1 to 65535.";
+        // Those below belong to the host's own services, whoever of its users asks.
+        foreach (var (host, guest) in ports.Where(pair => pair.Key is < MinHostPort or > 65535 || pair.Value is < 1 or > 65535).Take(5))
+            yield return $"The port {host} to {guest} cannot be published: the host's is {MinHostPort} to 65535, the guest's 1 to 65535.";
     }
 
     private static IEnumerable<string> FindUnsupported(MachineRequest request)
     {
-        if (request.Ports.Count > 0)
-            yield return "Ports cannot be published yet; leave them out and reach the machine by its address from the host.";
         if (request.Kernel != HacFile.DefaultKernel)
             yield return $"A kernel of one's own is not possible here; write kernel = \"{HacFile.DefaultKernel}\".";
         if (request.Interfaces.FirstOrDefault(name => name != HacFile.DefaultInterface) is { } network)

@@ -1,7 +1,11 @@
+using System.Net;
+using System.Net.Sockets;
 using System.Text.Json;
 using BytePort.Manifest.Hac;
+using BytePort.Server.Hosting;
 using NanoVms.Images;
 using NanoVms.Machines;
+using NanoVms.Network;
 
 namespace BytePort.Server.Machines;
 
@@ -9,7 +13,7 @@ namespace BytePort.Server.Machines;
 /// Machines by themselves: those that belong to a team and to no project. HTTP and gRPC both stand on this. A machine's label holds the
 /// request that it came from, so the machine is all the state there is and outlives this process with it.
 /// </summary>
-internal sealed class MachineService(MachineHost host, ImageStore images, MachineLogs logs, ILogger<MachineService> logger)
+internal sealed class MachineService(MachineHost host, ImageStore images, MachineLogs logs, ServerOptions options, ILogger<MachineService> logger)
 {
     /// <summary>The most that a team may have at once.</summary>
     public const int MaxPerTeam = 50;
@@ -71,6 +75,7 @@ internal sealed class MachineService(MachineHost host, ImageStore images, Machin
                 DiskBytes = request.DriveBytes,
                 Layers = image.Layers,
                 Network = request.Interfaces.Count == 0 ? NetworkMode.None : NetworkMode.Nat,
+                Ports = [.. request.Ports.Select(pair => new PortMapping(pair.Key, pair.Value, HostAddress: HostAddress()))],
                 Owner = OwnerOf(team),
                 Driver = request.Driver,
                 Labels = new Dictionary<string, string>
@@ -220,6 +225,11 @@ internal sealed class MachineService(MachineHost host, ImageStore images, Machin
             throw Explain(machine, e);
         }
     }
+
+    /// <summary>Published ports answer where the platform does: a platform for this computer alone opens nothing to others.</summary>
+    private string? HostAddress() => IPAddress.TryParse(options.ListenHost.Trim('[', ']'), out var address)
+        ? address.AddressFamily != AddressFamily.InterNetwork || address.Equals(IPAddress.Any) ? null : address.ToString()
+        : IPAddress.Loopback.ToString();
 
     private static string OwnerOf(Guid team) => team.ToString("N");
 }

@@ -8,6 +8,7 @@ namespace BytePort.Server.Machines;
 /// <param name="Project">The project that the machine serves; null for a build and for a machine by itself.</param>
 /// <param name="Instance">State of the instance that the machine is; null for a build and for a machine by itself.</param>
 /// <param name="Image">What a machine by itself was spawned from; null for others.</param>
+/// <param name="Ports">TCP ports of the host, each with the guest's port that it leads to.</param>
 /// <param name="Reason">Why it failed.</param>
 internal sealed record MachineView(
     string Id,
@@ -27,6 +28,7 @@ internal sealed record MachineView(
     int Restarts,
     string? Image,
     string? Description,
+    IReadOnlyDictionary<int, int> Ports,
     string? Reason)
 {
     /// <summary>A machine by itself.</summary>
@@ -72,6 +74,7 @@ internal sealed record MachineView(
             row?.Restarts ?? 0,
             request?.Ref,
             request?.Description,
+            request?.Ports ?? new Dictionary<int, int>(),
             machine.FailureReason);
     }
 

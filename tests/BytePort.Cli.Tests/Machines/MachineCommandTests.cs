@@ -30,11 +30,11 @@ public sealed class MachineCommandTests
         using var cli = new Fakes.Cli(server);
         cli.Write("my.toml", Hac);
 
-        var (code, output, _) = await cli.RunAsync("machine", "spawn", "-f", "my.toml", "--driver", "qemu", "-e", "A=b=c", "-e", "D=", "--", "node", "-e", "1");
+        var (code, output, _) = await cli.RunAsync("machine", "spawn", "-f", "my.toml", "--driver", "qemu", "-e", "A=b=c", "-e", "D=", "-p", "8081:80", "--", "node", "-e", "1");
 
         Assert.Equal((0, "abc123\n"), (code, output));
         Assert.Equal(
-            """{"name":"web-1","ref":"node@22","description":null,"cores":2,"memoryMiB":1024,"driveBytes":10737418240,"kernel":"default","interfaces":["default"],"driver":"qemu","command":["node","-e","1"],"environment":{"A":"b=c","D":""},"dryRun":false}""",
+            """{"name":"web-1","ref":"node@22","description":null,"cores":2,"memoryMiB":1024,"driveBytes":10737418240,"kernel":"default","interfaces":["default"],"driver":"qemu","command":["node","-e","1"],"environment":{"A":"b=c","D":""},"ports":{"8081":80},"dryRun":false}""",
             JsonNode.Parse(Assert.Single(server.Requests).Text)!.ToJsonString());
         Assert.Contains("\"id\":\"abc123\"", (await cli.RunAsync("machine", "spawn", "-f", "my.toml", "--json")).Out, StringComparison.Ordinal);
     }
@@ -54,6 +54,7 @@ public sealed class MachineCommandTests
         Assert.Empty(server.Requests);
         Assert.Equal(4, (await cli.RunAsync("machine", "spawn", "-f", "none.toml")).Code);
         Assert.Equal(2, (await cli.RunAsync("machine", "spawn", "-f", cli.Write("right.toml", Hac), "-e", "=x")).Code);
+        Assert.Equal(2, (await cli.RunAsync("machine", "spawn", "-f", "right.toml", "-p", "80")).Code);
     }
 
     [Fact]

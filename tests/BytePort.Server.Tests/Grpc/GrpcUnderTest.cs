@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using System.Text.Json.Nodes;
 using BytePort.Server.Database;
@@ -19,7 +17,7 @@ public sealed class GrpcTestGroup : ICollectionFixture<GrpcUnderTest>;
 /// <summary>The service of probe.proto on a gRPC server of its own, beside the platform's, and one Node client for both.</summary>
 public sealed class GrpcUnderTest(TestPlatform platform) : IAsyncLifetime
 {
-    private readonly string _address = $"127.0.0.1:{FreePort()}";
+    private readonly string _address = $"127.0.0.1:{TestPlatform.FreePort()}";
     private GrpcServer _server = null!;
     private GrpcClient _client = null!;
     private int _ticking;
@@ -113,12 +111,5 @@ public sealed class GrpcUnderTest(TestPlatform platform) : IAsyncLifetime
         {
             _ = Interlocked.Decrement(ref _ticking);
         }
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

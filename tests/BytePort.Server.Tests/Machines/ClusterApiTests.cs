@@ -26,13 +26,15 @@ public sealed class ClusterApiTests(GrpcUnderTest grpc, TestPlatform platform)
     [Fact]
     public async Task Spawn_ThenListLogsAndStop_AreOfThatMachine()
     {
-        var spawned = await grpc.ClusterAsync("Spawn", new() { ["memory"] = 128, ["image_ref"] = "base", ["env"] = new JsonArray("GREETING=a b=c") });
+        var port = TestPlatform.FreePort();
+        var spawned = await grpc.ClusterAsync("Spawn", new() { ["memory"] = 128, ["image_ref"] = "base", ["env"] = new JsonArray("GREETING=a b=c"), ["ports"] = new JsonObject { [$"{port}"] = 80 } });
         Assert.Equal((0, ""), (spawned.Code, spawned.Details));
+        Assert.Equal($"http://127.0.0.1:{port}/", (string?)spawned.Messages[0]["url"]);
         var id = (string)spawned.Messages[0]["id"]!;
 
         var listed = await grpc.ClusterAsync("List", []);
         var workload = Assert.Single(listed.Messages[0]["states"]![0]!["workloads"]!.AsArray(), workload => (string?)workload!["id"] == id)!;
-        Assert.Equal("""{"env":["GREETING=a b=c"],"ports":{},"cores":1,"memory":128,"image_ref":"base","dry_run":false}""", workload["source_request"]!.ToJsonString());
+        Assert.Equal($$"""{"env":["GREETING=a b=c"],"ports":{"{{port}}":80},"cores":1,"memory":128,"image_ref":"base","dry_run":false}""", workload["source_request"]!.ToJsonString());
         var logs = await grpc.ClusterAsync("Logs", new() { ["id"] = id });
         Assert.Equal((0, ""), (logs.Code, (string?)logs.Messages[0]["logs"]));
         using var ran = await platform.Http.PostAsJsonAsync($"/api/v1/machines/{id}/exec", new { command = new[] { "printenv", "GREETING" } });
@@ -71,7 +73,8 @@ public sealed class ClusterApiTests(GrpcUnderTest grpc, TestPlatform platform)
     [InlineData("""{ "image_ref": "perl@5" }""", nameof(GrpcStatusCode.InvalidArgument), "There is no stack 'perl'")]
     [InlineData("""{ "image_ref": "base", "env": ["A=1", "=2"] }""", nameof(GrpcStatusCode.InvalidArgument), "env '=2' is not NAME=VALUE")]
     [InlineData("""{ "image_ref": "base", "ports": { "80": 0 } }""", nameof(GrpcStatusCode.InvalidArgument), "Ports are from 1 to 65535")]
-    [InlineData("""{ "image_ref": "base", "ports": { "8081": 80 } }""", nameof(GrpcStatusCode.Unimplemented), "Ports cannot be published yet")]
+    [InlineData("""{ "image_ref": "base", "ports": { "80": 80 } }""", nameof(GrpcStatusCode.InvalidArgument), "The port 80 to 80 cannot be published")]
+    [InlineData("""{ "image_ref": "nosuch.example/app:1" }""", nameof(GrpcStatusCode.Unimplemented), "Images of registries cannot be run yet")]
     public async Task Spawn_Wrong_SaysWhat(string request, string status, string message)
     {
         var outcome = await grpc.ClusterAsync("Spawn", JsonNode.Parse(request)!.AsObject());

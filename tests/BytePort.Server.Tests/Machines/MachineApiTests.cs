@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Json;
+using System.Net.Sockets;
 using System.Net.WebSockets;
 using System.Text;
 using System.Text.Json.Nodes;
@@ -10,7 +11,16 @@ namespace BytePort.Server.Tests.Machines;
 /// <summary>One real machine, used by every test of the class over HTTP.</summary>
 public sealed class SpawnedMachine(TestPlatform platform) : IAsyncLifetime
 {
+    private const string Server = """
+        $SIG{TERM} = sub { exit 0 };
+        $s = IO::Socket::INET->new(LocalPort => 8000, Listen => 5) or die;
+        while (1) { $c = $s->accept or next; print $c "hello"; close $c }
+        """;
+
     public string Id { get; private set; } = "";
+
+    /// <summary>Leads to the machine's main process, which says hello.</summary>
+    public int Port { get; } = TestPlatform.FreePort();
 
     public string Path => $"/api/v1/machines/{Id}";
 
@@ -24,7 +34,8 @@ public sealed class SpawnedMachine(TestPlatform platform) : IAsyncLifetime
             description = "For tests",
             memoryMiB = 128,
             environment = new Dictionary<string, string> { ["FROM"] = "spawn" },
-            command = new[] { "sh", "-c", "echo first; echo wrong >&2; trap 'exit 0' TERM; while :; do sleep 0.1; done" },
+            ports = new Dictionary<int, int> { [Port] = 8000 },
+            command = new[] { "sh", "-c", $"echo first; echo wrong >&2; exec perl -MIO::Socket::INET -e '{Server}'" },
         });
         Assert.True(response.StatusCode == HttpStatusCode.Created, await response.Content.ReadAsStringAsync());
         var machine = (await response.Content.ReadFromJsonAsync<JsonNode>())!;
@@ -88,6 +99,28 @@ public sealed class MachineApiTests(TestPlatform platform, SpawnedMachine machin
                 return;
             Assert.True(tries < 100, string.Join('\n', lines));
             await Task.Delay(50, TestContext.Current.CancellationToken);
+        }
+    }
+
+    [Fact]
+    public async Task PublishedPort_Connected_LeadsToTheMachine()
+    {
+        Assert.Equal(8000, (int)(await platform.Http.GetFromJsonAsync<JsonNode>(machine.Path))!["ports"]![$"{machine.Port}"]!);
+        for (var tries = 0; ; tries++)
+        {
+            using var client = new TcpClient();
+            try
+            {
+                await client.ConnectAsync(IPAddress.Loopback, machine.Port, TestContext.Current.CancellationToken);
+                using var reader = new StreamReader(client.GetStream());
+                Assert.Equal("hello", await reader.ReadToEndAsync(TestContext.Current.CancellationToken));
+                return;
+            }
+            catch (SocketException) when (tries < 100)
+            {
+                // It does not listen yet.
+                await Task.Delay(50, TestContext.Current.CancellationToken);
+            }
         }
     }
 

@@ -162,7 +162,7 @@ public sealed class TestPlatform : IAsyncLifetime
         return stream.ToArray();
     }
 
-    private static int FreePort()
+    public static int FreePort()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
