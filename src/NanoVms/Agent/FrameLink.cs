@@ -8,6 +8,8 @@ namespace NanoVms.Agent;
 /// <summary>Frames over a stream: one reader that hands them to whoever asked, one writer at a time.</summary>
 internal sealed class FrameLink(Stream stream, TimeProvider time) : IAsyncDisposable
 {
+    private static readonly TimeSpan WriteTime = TimeSpan.FromSeconds(30);
+
     private readonly ConcurrentDictionary<uint, PendingAnswer> _pending = new();
     private readonly SemaphoreSlim _writing = new(1, 1);
     private readonly CancellationTokenSource _closing = new();
@@ -97,12 +99,12 @@ internal sealed class FrameLink(Stream stream, TimeProvider time) : IAsyncDispos
         }
     }
 
-    /// <summary>Sends a message whole: once its first byte is out only the end of the connection stops it.</summary>
+    /// <summary>Sends a message whole: once its first byte is out only the end of the connection stops it, whoever waits for it.</summary>
     public async Task SendAsync(FrameType type, uint streamId, Action<WireWriter> write, CancellationToken cancellationToken)
     {
         try
         {
-            await WriteAsync(type, streamId, write, cancellationToken);
+            await WriteAsync(type, streamId, write, cancellationToken).WaitAsync(cancellationToken);
         }
         catch (Exception failure) when (failure is IOException or ObjectDisposedException || _closing.IsCancellationRequested)
         {
@@ -183,7 +185,7 @@ internal sealed class FrameLink(Stream stream, TimeProvider time) : IAsyncDispos
                 var part = Math.Min(message.Length - sent, Frame.MaxPayload);
                 var flags = sent + part < message.Length ? Frame.More : (byte)0;
                 var length = Frame.Write(type, flags, streamId, message.AsSpan(sent, part), _scratch, _wire);
-                await stream.WriteAsync(_wire.AsMemory(0, length), _closing.Token);
+                await WriteAsync(_wire.AsMemory(0, length));
                 sent += part;
             }
             while (sent < message.Length);
@@ -191,6 +193,24 @@ internal sealed class FrameLink(Stream stream, TimeProvider time) : IAsyncDispos
         finally
         {
             _writing.Release();
+        }
+    }
+
+    /// <summary>A guest that reads nothing must not hold up its writers for ever. What was written of the frame makes the connection useless.</summary>
+    private async ValueTask WriteAsync(ReadOnlyMemory<byte> frame)
+    {
+        var writing = stream.WriteAsync(frame, _closing.Token);
+        if (writing.IsCompletedSuccessfully)
+            return;
+        try
+        {
+            await writing.AsTask().WaitAsync(WriteTime, time);
+        }
+        catch (TimeoutException)
+        {
+            var failure = new AgentException($"The guest's agent took nothing for {WriteTime.TotalSeconds:0} s; the guest is overloaded, paused or stuck.") { IsTransient = true };
+            End(failure);
+            throw failure;
         }
     }
 

@@ -54,6 +54,51 @@ public sealed class MessagesTests
         })));
 
     [Fact]
+    public void WriteWholeSpec_AllSet_IsFrozenAndComesBack()
+    {
+        var spec = new ProcessSpec
+        {
+            Command = ["sh"],
+            Account = "node:www",
+            Limits = [new ResourceLimit(ResourceKind.OpenFiles, 5, ResourceLimit.Unlimited)],
+            Terminal = new TerminalSize(132, 50),
+            HasInput = true,
+        };
+        const string Frozen =
+            "01000000" + "020000007368" + "00000000" + "010000002f" + "00000000" + "00000000" + "01080000006e6f64653a777777" +
+            "01" + "07" + "0500000000000000" + "ffffffffffffffff" + "01" + "8400" + "3200" + "01";
+        Assert.Equal(Frozen, Written(w => Messages.WriteWholeSpec(w, spec)));
+        var reader = new WireReader(Convert.FromHexString(Frozen));
+        var read = Messages.ReadWholeSpec(ref reader);
+        reader.End();
+        Assert.Equal(Frozen, Written(w => Messages.WriteWholeSpec(w, read)));
+        Assert.Equal(spec.Terminal, read.Terminal);
+        Assert.Equal(spec.Limits, read.Limits);
+    }
+
+    [Fact]
+    public void WriteConfigOfVersion2_AllSet_ComesBackBehindVersion1()
+    {
+        var config = new GuestConfig
+        {
+            Hostname = "h",
+            UtcNow = Time,
+            RandomSeed = new byte[] { 1 },
+            ReadOnlyRoot = true,
+            BeforeShutdown = [new HookSpec(new ProcessSpec { Command = ["x"], Account = "a" }, TimeSpan.FromSeconds(3))],
+        };
+        var read = Messages.ReadConfig(Convert.FromHexString(Written(w =>
+        {
+            Messages.WriteConfig(w, config);
+            Messages.WriteConfigOfVersion2(w, config);
+        })));
+        Assert.True(read.ReadOnlyRoot);
+        Assert.Equal("a", read.BeforeShutdown.Single().Process.Account);
+        Assert.Equal(TimeSpan.FromSeconds(3), read.BeforeShutdown.Single().Limit);
+        Assert.False(Messages.ReadConfig(Convert.FromHexString(Written(w => Messages.WriteConfig(w, config)))).ReadOnlyRoot);
+    }
+
+    [Fact]
     public void WriteExit_CodeAndSignal_AreFrozen()
     {
         Assert.Equal("0103000000" + "00" + "0100000072", Written(w => Messages.WriteExit(w, new ProcessExit(3, null, "r"))));
@@ -208,6 +253,17 @@ public sealed class MessagesTests
             () => Messages.ReadConfig(bytes),
             () => Messages.ReadOutput(bytes),
             () => Messages.ReadStats(bytes),
+            () => Messages.ReadServices(bytes),
+            () =>
+            {
+                var reader = new WireReader(bytes);
+                Messages.ReadThaw(ref reader);
+            },
+            () =>
+            {
+                var reader = new WireReader(bytes);
+                Messages.ReadWholeSpec(ref reader);
+            },
             () =>
             {
                 var reader = new WireReader(bytes);
