@@ -22,7 +22,7 @@ internal static class SpawnCommand
         var variables = Variables();
         var publish = new Option<string[]>("--publish", "-p") { HelpName = "HOST:GUEST", Description = "A TCP port of the host (1024 and up) that leads to one of the machine's; may be given again." };
         var dryRun = new Option<bool>("--dry-run") { Description = "Check everything and start nothing." };
-        var main = new Argument<string[]>("COMMAND") { Arity = ArgumentArity.ZeroOrMore, Description = "The main process, after --; by default none, or the image's own." };
+        var main = new Argument<string[]>("COMMAND") { Arity = ArgumentArity.ZeroOrMore, Description = "After --: the main process of a stack, by default none; arguments for an image's entry point, by default its own." };
         var command = new Command("spawn", "Start a machine and print its id.") { main, file, driver, variables, publish, dryRun };
         command.Runs(host, async (arguments, cancellationToken) =>
         {

@@ -29,7 +29,7 @@ internal sealed record MachineRequest
     /// <summary><c>auto</c> or a driver's name.</summary>
     public string Driver { get; init; } = "auto";
 
-    /// <summary>The main process; empty for none, or for the image's own.</summary>
+    /// <summary>The main process of a stack, or the arguments of an image's entry point; empty for none, or for the image's own.</summary>
     public IReadOnlyList<string> Command { get; init; } = [];
 
     /// <summary>For the main process and those that are run beside it.</summary>

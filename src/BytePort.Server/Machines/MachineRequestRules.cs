@@ -82,8 +82,6 @@ internal static class MachineRequestRules
             yield return $"A kernel of one's own is not possible here; write kernel = \"{HacFile.DefaultKernel}\".";
         if (request.Interfaces.FirstOrDefault(name => name != HacFile.DefaultInterface) is { } network)
             yield return $"There is no network '{network}' here; the team's own is '{HacFile.DefaultInterface}'.";
-        if (ImageReference.Parse(request.Ref) is { IsStack: false } image)
-            yield return $"Images of registries cannot be run yet, such as '{image.Text}'; choose a stack, such as node@22.";
     }
 
     private static bool IsName(string name, int length) =>

@@ -25,13 +25,6 @@ internal sealed class MachineService(MachineHost host, ImageStore images, Machin
 
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web);
 
-    private static readonly Dictionary<string, string> BaseEnvironment = new()
-    {
-        ["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        ["HOME"] = "/root",
-        ["LANG"] = "C.UTF-8",
-    };
-
     private readonly Lock _gate = new();
     private readonly Dictionary<Guid, int> _starting = [];
 
@@ -64,8 +57,8 @@ internal sealed class MachineService(MachineHost host, ImageStore images, Machin
         try
         {
             var image = await PrepareAsync(request, cancellationToken);
-            var environment = new Dictionary<string, string>(BaseEnvironment);
-            foreach (var (name, value) in image.Environment.Concat(request.Environment))
+            var environment = new Dictionary<string, string>(image.Environment);
+            foreach (var (name, value) in request.Environment)
                 environment[name] = value;
             var spec = new MachineSpec
             {
@@ -84,8 +77,8 @@ internal sealed class MachineService(MachineHost host, ImageStore images, Machin
                     [EnvironmentLabel] = JsonSerializer.Serialize(environment, Json),
                 },
             };
-            var main = request.Command.Count == 0 ? null : new ProcessSpec { Command = request.Command, Environment = environment };
-            var machine = await StartAsync(spec, main, cancellationToken);
+            var main = image.ToMain(request.Command);
+            var machine = await StartAsync(spec, main is null ? null : main with { Environment = environment }, cancellationToken);
             logs.Follow(machine);
             Log.Spawned(logger, machine.Id, request.Name, team);
             return machine;
@@ -160,7 +153,7 @@ internal sealed class MachineService(MachineHost host, ImageStore images, Machin
         await logs.RemoveAsync(machine.Id);
     }
 
-    private async Task<StackImage> PrepareAsync(MachineRequest request, CancellationToken cancellationToken)
+    private async Task<MachineImage> PrepareAsync(MachineRequest request, CancellationToken cancellationToken)
     {
         MachineRequestRules.Check(request);
         if (request.Driver != "auto")
@@ -172,14 +165,7 @@ internal sealed class MachineService(MachineHost host, ImageStore images, Machin
                 throw new MachineFaultException(MachineFault.Unsupported, $"The driver '{request.Driver}' cannot be used here: {driver.Reason}");
         }
 
-        try
-        {
-            return await images.GetStackAsync(ImageReference.Parse(request.Ref)!.Text, null, cancellationToken);
-        }
-        catch (ImageException e)
-        {
-            throw new MachineFaultException(e.IsTransient ? MachineFault.Unavailable : MachineFault.Invalid, e.Message, e);
-        }
+        return await MachineImage.GetAsync(images, ImageReference.Parse(request.Ref)!, cancellationToken);
     }
 
     private void Reserve(Guid team)

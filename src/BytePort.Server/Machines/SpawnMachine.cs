@@ -9,7 +9,7 @@ namespace BytePort.Server.Machines;
 /// <param name="Kernel">"default" or a path.</param>
 /// <param name="Interfaces">Names of networks; empty for none.</param>
 /// <param name="Driver">"auto" or a driver's name.</param>
-/// <param name="Command">The main process; none, or the image's own, when it is left out.</param>
+/// <param name="Command">The main process of a stack, by default none; the arguments of an image's entry point, by default its own.</param>
 /// <param name="Environment">For every process of the machine.</param>
 /// <param name="Ports">TCP ports of the host, each with the guest's port.</param>
 /// <param name="DryRun">Check everything, start nothing, answer 204.</param>

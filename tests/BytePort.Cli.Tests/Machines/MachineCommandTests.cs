@@ -18,8 +18,17 @@ public sealed class MachineCommandTests
 
     private static readonly object Machine = new
     {
-        id = "abc123", name = "web-1", state = "running", driver = "qemu", accelerated = false, address = "10.77.0.2", cpus = 2, memoryMiB = 1024,
-        startedAt = "2026-01-01T00:00:00Z", restarts = 0, image = "node@22",
+        id = "abc123",
+        name = "web-1",
+        state = "running",
+        driver = "qemu",
+        accelerated = false,
+        address = "10.77.0.2",
+        cpus = 2,
+        memoryMiB = 1024,
+        startedAt = "2026-01-01T00:00:00Z",
+        restarts = 0,
+        image = "node@22",
     };
 
     [Fact]

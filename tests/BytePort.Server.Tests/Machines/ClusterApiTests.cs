@@ -74,7 +74,6 @@ public sealed class ClusterApiTests(GrpcUnderTest grpc, TestPlatform platform)
     [InlineData("""{ "image_ref": "base", "env": ["A=1", "=2"] }""", nameof(GrpcStatusCode.InvalidArgument), "env '=2' is not NAME=VALUE")]
     [InlineData("""{ "image_ref": "base", "ports": { "80": 0 } }""", nameof(GrpcStatusCode.InvalidArgument), "Ports are from 1 to 65535")]
     [InlineData("""{ "image_ref": "base", "ports": { "80": 80 } }""", nameof(GrpcStatusCode.InvalidArgument), "The port 80 to 80 cannot be published")]
-    [InlineData("""{ "image_ref": "nosuch.example/app:1" }""", nameof(GrpcStatusCode.Unimplemented), "Images of registries cannot be run yet")]
     public async Task Spawn_Wrong_SaysWhat(string request, string status, string message)
     {
         var outcome = await grpc.ClusterAsync("Spawn", JsonNode.Parse(request)!.AsObject());

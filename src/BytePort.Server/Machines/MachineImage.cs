@@ -1,0 +1,45 @@
+using BytePort.Manifest.Hac;
+using NanoVms.Images;
+using NanoVms.Images.Oci;
+using NanoVms.Machines;
+
+namespace BytePort.Server.Machines;
+
+/// <summary>What a machine by itself stands on: layers, the environment of its processes, and how its main process is started.</summary>
+/// <param name="Layers">EROFS files, lowest first.</param>
+/// <param name="Environment">Of the image, under what the request adds.</param>
+/// <param name="ToMain">Makes the main process of the request's command; null for none.</param>
+internal sealed record MachineImage(
+    IReadOnlyList<string> Layers, IReadOnlyDictionary<string, string> Environment, Func<IReadOnlyList<string>, ProcessSpec?> ToMain)
+{
+    /// <summary>Processes of a stack are root's, in the root, and there is none unless somebody names it.</summary>
+    public static MachineImage Of(StackImage stack) => new(
+        stack.Layers,
+        new Dictionary<string, string>(stack.Environment.Select(pair => pair))
+        {
+            ["PATH"] = stack.Environment.GetValueOrDefault("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+            ["HOME"] = stack.Environment.GetValueOrDefault("HOME", "/root"),
+            ["LANG"] = stack.Environment.GetValueOrDefault("LANG", "C.UTF-8"),
+        },
+        command => command.Count == 0 ? null : new ProcessSpec { Command = command });
+
+    /// <summary>An image says what runs in it; a command stands in place of the arguments that it has for its entry point.</summary>
+    public static MachineImage Of(OciImage image) => new(
+        image.Layers, image.ToProcess().Environment, command => image.ToProcess(command.Count == 0 ? null : command));
+
+    /// <summary>Makes or fetches it when it is not there yet.</summary>
+    /// <exception cref="MachineFaultException">There is none, or it cannot be had now.</exception>
+    public static async Task<MachineImage> GetAsync(ImageStore store, ImageReference reference, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return reference.IsStack
+                ? Of(await store.GetStackAsync(reference.Text, null, cancellationToken))
+                : Of(await store.PullAsync(reference.Text, null, null, cancellationToken));
+        }
+        catch (ImageException e)
+        {
+            throw new MachineFaultException(e.IsTransient ? MachineFault.Unavailable : MachineFault.Invalid, e.Message, e);
+        }
+    }
+}
