@@ -108,6 +108,10 @@ internal sealed record MachineStats(
     long NetworkReceived,
     long NetworkSent);
 
+internal sealed record MachineSnapshot(string Id, string Name, string Driver, int Cpus, int MemoryMiB, DateTimeOffset CreatedAt);
+
+internal sealed record RestoreRequest(string? Name, int Count);
+
 internal sealed record MachineDriver(string Name, bool Usable, bool Accelerated, string Reason);
 
 /// <summary>A process to run in a machine.</summary>

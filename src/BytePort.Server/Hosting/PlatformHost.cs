@@ -15,6 +15,7 @@ using BytePort.Server.Health;
 using BytePort.Server.Instances;
 using BytePort.Server.Logs;
 using BytePort.Server.Machines;
+using BytePort.Server.Machines.Snapshots;
 using BytePort.Server.Projects;
 using BytePort.Server.Routing;
 using BytePort.Server.Uploads;
@@ -58,7 +59,7 @@ internal static class PlatformHost
         services.AddSingleton<InstanceSupervisor>().AddHostedService(provider => provider.GetRequiredService<InstanceSupervisor>());
         services.AddSingleton<ActivationWorker>().AddHostedService(provider => provider.GetRequiredService<ActivationWorker>());
         services.AddHostedService<DeploymentWorker>();
-        services.AddSingleton<MachineService>().AddSingleton<MachineLogs>().AddHostedService(provider => provider.GetRequiredService<MachineLogs>());
+        services.AddSingleton<MachineService>().AddSingleton<SnapshotService>().AddSingleton<MachineLogs>().AddHostedService(provider => provider.GetRequiredService<MachineLogs>());
         if (options.GrpcListen is { } grpc)
         {
             services.AddSingleton<ClusterApi>();
@@ -120,6 +121,7 @@ internal static class PlatformHost
         app.MapRuntimeLogs();
         app.MapUploads();
         app.MapMachines();
+        app.MapSnapshots();
         app.MapGit();
         return app;
     }

@@ -3,6 +3,7 @@ using BytePort.Server.Accounts;
 using BytePort.Server.Database;
 using BytePort.Server.Git;
 using BytePort.Server.Instances;
+using BytePort.Server.Machines.Snapshots;
 using BytePort.Server.Routing;
 using Microsoft.EntityFrameworkCore;
 using NanoVms.Commands;
@@ -98,6 +99,7 @@ internal static class Server
         await SafeFile.WriteAsync(options.InData("sign-in-link"), System.Text.Encoding.ASCII.GetBytes(link + "\n"), stopping);
 
         // 5.
+        app.Services.GetRequiredService<SnapshotService>().Repair();
         await app.Services.GetRequiredService<InstanceSupervisor>().AdoptAsync(stopping);
         await app.Services.GetRequiredService<RoutePublisher>().PublishAllAsync(stopping);
         await app.StartAsync(stopping);

@@ -12,6 +12,9 @@ namespace BytePort.Server.Machines;
 internal sealed record MachineImage(
     IReadOnlyList<string> Layers, IReadOnlyDictionary<string, string> Environment, Func<IReadOnlyList<string>, ProcessSpec?> ToMain)
 {
+    // Tenants name registries: none of them may make the server speak to the computer's own network.
+    private static readonly OciPullOptions Public = new() { AllowPrivateAddresses = false };
+
     /// <summary>Processes of a stack are root's, in the root, and there is none unless somebody names it.</summary>
     public static MachineImage Of(StackImage stack) => new(
         stack.Layers,
@@ -35,7 +38,7 @@ internal sealed record MachineImage(
         {
             return reference.IsStack
                 ? Of(await store.GetStackAsync(reference.Text, null, cancellationToken))
-                : Of(await store.PullAsync(reference.Text, null, null, cancellationToken));
+                : Of(await store.PullAsync(reference.Text, Public, null, cancellationToken));
         }
         catch (ImageException e)
         {

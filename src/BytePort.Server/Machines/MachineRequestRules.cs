@@ -17,6 +17,7 @@ internal static class MachineRequestRules
     private const int MaxPorts = 64;
     private const int MinHostPort = 1024;
     private const int MaxShown = 60;
+    private const int MaxName = 60;
 
     /// <exception cref="MachineFaultException">Names each value that is wrong and what would be right, or what this platform cannot do.</exception>
     public static void Check(MachineRequest request)
@@ -31,7 +32,7 @@ internal static class MachineRequestRules
 
     private static IEnumerable<string> Find(MachineRequest request)
     {
-        if (!IsName(request.Name, 60))
+        if (!IsName(request.Name, MaxName))
             yield return $"The name '{Shorten(request.Name)}' is not 1 to 60 of a-z, 0-9 and -.";
         if (request.Description is { Length: > 1000 })
             yield return $"The description has {request.Description.Length} characters; 1000 are the most.";
@@ -83,6 +84,9 @@ internal static class MachineRequestRules
         if (request.Interfaces.FirstOrDefault(name => name != HacFile.DefaultInterface) is { } network)
             yield return $"There is no network '{network}' here; the team's own is '{HacFile.DefaultInterface}'.";
     }
+
+    /// <summary>True for a name to which numbers up to a count can be added.</summary>
+    public static bool IsMachineName(string name, int count) => IsName(name, count == 1 ? MaxName : MaxName - 4);
 
     private static bool IsName(string name, int length) =>
         name.Length > 0 && name.Length <= length && name.All(character => char.IsAsciiLetterLower(character) || char.IsAsciiDigit(character) || character == '-');

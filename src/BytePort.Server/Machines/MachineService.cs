@@ -6,6 +6,7 @@ using BytePort.Server.Hosting;
 using NanoVms.Images;
 using NanoVms.Machines;
 using NanoVms.Network;
+using NanoVms.Snapshots;
 
 namespace BytePort.Server.Machines;
 
@@ -78,9 +79,46 @@ internal sealed class MachineService(MachineHost host, ImageStore images, Machin
                 },
             };
             var main = image.ToMain(request.Command);
-            var machine = await StartAsync(spec, main is null ? null : main with { Environment = environment }, cancellationToken);
+            var machine = await WithFaultsAsync(() => host.StartAsync(spec, main is null ? null : main with { Environment = environment }, cancellationToken));
             logs.Follow(machine);
             Log.Spawned(logger, machine.Id, request.Name, team);
+            return machine;
+        }
+        finally
+        {
+            Release(team);
+        }
+    }
+
+    /// <summary>Saves a machine into a new folder and lets it go on.</summary>
+    /// <exception cref="MachineFaultException">There is none, or it cannot be saved now.</exception>
+    public async Task SnapshotAsync(Guid team, string id, string folder, CancellationToken cancellationToken)
+    {
+        var machine = Get(team, id);
+        await WithFaultsAsync(machine, () => machine.SnapshotAsync(folder, cancellationToken));
+    }
+
+    /// <summary>Starts a machine from a snapshot of a machine by itself. Ports of the host stay with the machine that has them.</summary>
+    /// <exception cref="MachineFaultException">It could not be started.</exception>
+    public async Task<Machine> RestoreAsync(Guid team, string folder, string? name, CancellationToken cancellationToken)
+    {
+        Reserve(team);
+        try
+        {
+            var machine = await WithFaultsAsync(() => host.RestoreAsync(
+                folder,
+                spec => spec with
+                {
+                    Name = name ?? spec.Name,
+                    Ports = [],
+                    Labels = new Dictionary<string, string>(spec.Labels)
+                    {
+                        [RequestLabel] = JsonSerializer.Serialize(JsonSerializer.Deserialize<MachineRequest>(spec.Labels[RequestLabel], Json)! with { Name = name ?? spec.Name, Ports = new Dictionary<int, int>() }, Json),
+                    },
+                },
+                cancellationToken));
+            logs.Follow(machine);
+            Log.Spawned(logger, machine.Id, machine.Spec.Name, team);
             return machine;
         }
         finally
@@ -188,15 +226,19 @@ internal sealed class MachineService(MachineHost host, ImageStore images, Machin
         }
     }
 
-    private async Task<Machine> StartAsync(MachineSpec spec, ProcessSpec? main, CancellationToken cancellationToken)
+    private static async Task<Machine> WithFaultsAsync(Func<Task<Machine>> start)
     {
         try
         {
-            return await host.StartAsync(spec, main, cancellationToken);
+            return await start();
         }
         catch (MachineException e)
         {
             throw new MachineFaultException(e.IsTransient ? MachineFault.Unavailable : MachineFault.Failed, e.Message, e);
+        }
+        catch (SnapshotException e)
+        {
+            throw new MachineFaultException(MachineFault.Failed, e.Message, e);
         }
     }
 

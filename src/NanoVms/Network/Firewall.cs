@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using System.Text;
 
 namespace NanoVms.Network;
@@ -18,6 +19,13 @@ internal sealed record Firewall(string HostId, string Bridge, string TapPrefix, 
         "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
         "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/3",
     ];
+
+    private static readonly Ipv4Prefix[] ForbiddenPrefixes = [.. Forbidden.Select(Ipv4Prefix.Parse)];
+
+    /// <summary>True for an address that no stranger may make the computer speak to; of IPv6 only global unicast addresses are public.</summary>
+    public static bool IsPrivate(IPAddress address) => address.AddressFamily == AddressFamily.InterNetwork
+        ? ForbiddenPrefixes.Any(prefix => prefix.Contains(address))
+        : address.GetAddressBytes()[0] >> 5 != 1;
 
     private string Table => $"byteport_{HostId}";
 

@@ -67,6 +67,24 @@ public sealed class MachineCommandTests
     }
 
     [Fact]
+    public async Task Clone_TakesASnapshot_RestoresAndDeletesIt()
+    {
+        await using var server = new FakeServer();
+        server.OnJson("POST /api/v1/machines/abc123/snapshots", new { id = "s1", name = "web-1", driver = "qemu", cpus = 1, memoryMiB = 128, createdAt = "2026-01-01T00:00:00Z" }, 201);
+        server.OnJson("POST /api/v1/snapshots/s1/restore", new { items = new[] { Machine, Machine } }, 201);
+        server.OnJson("DELETE /api/v1/snapshots/s1", new { });
+        using var cli = new Fakes.Cli(server);
+
+        var (code, output, _) = await cli.RunAsync("machine", "clone", "abc123", "--count", "2", "--name", "copy");
+
+        Assert.Equal((0, "abc123\nabc123\n"), (code, output));
+        Assert.Equal("""{"name":"copy","count":2}""", server.Requests[1].Text);
+        Assert.Equal(3, server.Requests.Count);
+        var taken = await cli.RunAsync("machine", "snapshot", "abc123");
+        Assert.Equal((0, "s1\n"), (taken.Code, taken.Out));
+    }
+
+    [Fact]
     public async Task Spawn_Refused_SaysWhy()
     {
         await using var server = new FakeServer();

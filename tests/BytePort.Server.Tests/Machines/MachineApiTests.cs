@@ -154,6 +154,47 @@ public sealed class MachineApiTests(TestPlatform platform, SpawnedMachine machin
         Assert.Contains(drivers, driver => (string?)driver!["name"] == "qemu" && (bool)driver["usable"]!);
     }
 
+    [Fact]
+    public async Task Snapshot_RestoredTwice_GivesTwoMachinesThatGoOn()
+    {
+        await ExecAsync(new { command = new[] { "sh", "-c", "echo kept > /mark" } });
+        using var taken = await platform.Http.PostAsync($"{machine.Path}/snapshots", null);
+        Assert.True(taken.StatusCode == HttpStatusCode.Created, await taken.Content.ReadAsStringAsync());
+        var snapshot = (await taken.Content.ReadFromJsonAsync<JsonNode>())!;
+        var path = $"/api/v1/snapshots/{snapshot["id"]}";
+        Assert.Equal(("by-itself", "qemu", 128), ((string?)snapshot["name"], (string?)snapshot["driver"], (int)snapshot["memoryMiB"]!));
+        Assert.Single((await platform.Http.GetFromJsonAsync<JsonNode>("/api/v1/snapshots"))!["items"]!.AsArray());
+        foreach (var (method, of) in new[] { ("GET", path), ("DELETE", path), ("POST", $"{path}/restore"), ("POST", $"{machine.Path}/snapshots") })
+        {
+            using var stranger = await platform.AnotherTeamAsync();
+            using var asked = new HttpRequestMessage(new HttpMethod(method), of) { Content = of.EndsWith("restore", StringComparison.Ordinal) ? JsonContent.Create(new { }) : null };
+            using var answer = await stranger.SendAsync(asked);
+            Assert.Equal(HttpStatusCode.NotFound, answer.StatusCode);
+        }
+
+        foreach (var (wrong, detail) in new (object, string)[] { (new { count = 21 }, "The count is 21; it must be 1 to 20."), (new { name = "No" }, "The name 'No' is not 1 to 56 of a-z, 0-9 and '-'.") })
+        {
+            using var refused = await platform.Http.PostAsJsonAsync($"{path}/restore", wrong);
+            Assert.Equal(("machine_invalid", detail), await ProblemAsync(refused));
+        }
+
+        using var restored = await platform.Http.PostAsJsonAsync($"{path}/restore", new { name = "copy", count = 2 });
+        Assert.True(restored.StatusCode == HttpStatusCode.Created, await restored.Content.ReadAsStringAsync());
+        var copies = (await restored.Content.ReadFromJsonAsync<JsonNode>())!["items"]!.AsArray();
+        Assert.Equal(["copy-1", "copy-2"], copies.Select(copy => (string?)copy!["name"]));
+        Assert.Equal(2, copies.Select(copy => (string?)copy!["address"]).Distinct().Count());
+        foreach (var copy in copies)
+        {
+            using var asked = await platform.Http.PostAsJsonAsync($"/api/v1/machines/{copy!["id"]}/exec", new { command = new[] { "sh", "-c", "cat /mark; echo $FROM" } });
+            Assert.Equal("kept\nspawn\n", (string?)(await asked.Content.ReadFromJsonAsync<JsonNode>())!["output"]);
+            Assert.Equal(HttpStatusCode.NoContent, (await platform.Http.DeleteAsync($"/api/v1/machines/{copy["id"]}")).StatusCode);
+        }
+
+        Assert.Equal(HttpStatusCode.NoContent, (await platform.Http.DeleteAsync(path)).StatusCode);
+        Assert.Equal(HttpStatusCode.NotFound, (await platform.Http.DeleteAsync(path)).StatusCode);
+        Assert.Equal(HttpStatusCode.NotFound, (await platform.Http.GetAsync("/api/v1/snapshots/..%2f..%2fpostgres")).StatusCode);
+    }
+
     [Theory]
     [InlineData("GET", "")]
     [InlineData("DELETE", "")]

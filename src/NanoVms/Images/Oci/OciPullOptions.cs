@@ -9,6 +9,9 @@ public sealed record OciPullOptions
     /// <summary>Bytes that all layers may have together once they are unpacked.</summary>
     public long MaxBytes { get; init; } = 16L << 30;
 
+    /// <summary>False refuses a registry at a loopback, link-local or private address: for references that strangers write.</summary>
+    public bool AllowPrivateAddresses { get; init; } = true;
+
     /// <summary>True also takes a registry without TLS. One on this computer needs none.</summary>
     public bool AllowInsecure { get; init; }
 }

@@ -1,8 +1,11 @@
+using System.Net;
+using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using NanoVms.Commands;
+using NanoVms.Network;
 
 namespace NanoVms.Images.Oci;
 
@@ -66,6 +69,8 @@ internal sealed class OciStore(string folder)
     private async Task<OciRecord> FetchAsync(
         OciReference reference, OciPullOptions options, OciRecord? known, string work, string key, IProgress<string>? progress, CancellationToken cancellationToken)
     {
+        if (!options.AllowPrivateAddresses)
+            await RefusePrivateAsync(reference, cancellationToken);
         var insecure = options.AllowInsecure || reference.IsLocal;
         var authFile = WriteCredentials(reference, options.Credentials, work);
         var (asked, remoteDigest) = await InspectAsync(reference, authFile, insecure, cancellationToken);
@@ -112,6 +117,24 @@ internal sealed class OciStore(string folder)
         var answer = await CommandRunner.RunCheckedAsync(Skopeo.Inspect(reference, authFile, insecure), cancellationToken);
         var bytes = Encoding.UTF8.GetBytes(answer.StandardOutput);
         return (Read(bytes, OciJson.Default.OciManifest, reference), $"sha256:{Convert.ToHexStringLower(SHA256.HashData(bytes))}");
+    }
+
+    /// <summary>A name may resolve to another address a moment later; that registry still has to speak TLS with a valid certificate.</summary>
+    private static async Task RefusePrivateAsync(OciReference reference, CancellationToken cancellationToken)
+    {
+        var host = reference.Registry.Split(':')[0];
+        IPAddress[] addresses;
+        try
+        {
+            addresses = await Dns.GetHostAddressesAsync(host, cancellationToken);
+        }
+        catch (SocketException e)
+        {
+            throw new ImageException($"{reference} cannot be fetched: the registry '{host}' has no address.", e) { IsTransient = true };
+        }
+
+        if (addresses.Select(address => address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address).FirstOrDefault(Firewall.IsPrivate) is { } inside)
+            throw new ImageException($"{reference} cannot be fetched: its registry is at {inside}, which is not a public address.");
     }
 
     private static string ChoosePlatform(OciManifest index, OciReference reference) =>
