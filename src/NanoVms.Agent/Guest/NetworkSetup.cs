@@ -10,6 +10,7 @@ namespace NanoVms.Agent.Guest;
 internal static unsafe class NetworkSetup
 {
     private const nuint AddRoute = 0x890B;
+    private const nuint DeleteRoute = 0x890C;
     private const nuint GetFlags = 0x8913;
     private const nuint SetFlags = 0x8914;
     private const nuint SetAddress = 0x8916;
@@ -23,28 +24,28 @@ internal static unsafe class NetworkSetup
     public static void BringUp(string card) => Switch(card, up: true);
 
     /// <summary>
-    /// Gives a card another identity. It is down meanwhile, which forgets addresses, routes and neighbors of the old one; when it
-    /// comes up it tells its neighbors.
+    /// Gives a card another identity, without taking it down where its driver allows that: that would cost a restored guest more than
+    /// all else. Routes and neighbors of an address go with it; a change of the MAC address is announced.
     /// </summary>
     /// <param name="mac">Six bytes in hexadecimal with colons, or null to keep it.</param>
     /// <param name="network">Null keeps addresses and routes.</param>
     public static void Change(string card, string? mac, GuestNetwork? network, GuestNetwork? before)
     {
-        if (mac is null && network is null)
-            return;
         Files.TryWrite($"/proc/sys/net/ipv4/conf/{card}/arp_notify", "1");
-        Switch(card, up: false);
-        if (mac is not null)
-            SetMac(card, mac);
         if (network is not null)
         {
+            if (before?.Gateway is { } old)
+                _ = Route(DeleteRoute, old);
             Configure(card, network);
-            return;
         }
 
+        if (mac is null || SetMac(card, mac) == 0)
+            return;
+        Switch(card, up: false);
+        Check(SetMac(card, mac), $"give {card} the MAC address {mac}");
         Switch(card, up: true);
-        if (before?.Gateway is { } gateway)
-            Route(gateway);
+        if ((network ?? before)?.Gateway is { } gateway)
+            AddRouteBy(gateway);
     }
 
     public static void Configure(string card, GuestNetwork network)
@@ -65,7 +66,7 @@ internal static unsafe class NetworkSetup
         Ask(SetMask, request, $"give {card} the prefix /{network.PrefixLength}");
         BringUp(card);
         if (network.Gateway is not null)
-            Route(network.Gateway);
+            AddRouteBy(network.Gateway);
     }
 
     private static void Switch(string card, bool up)
@@ -79,7 +80,7 @@ internal static unsafe class NetworkSetup
         Ask(SetFlags, request, $"bring the network card {card} {(up ? "up" : "down")}");
     }
 
-    private static void SetMac(string card, string mac)
+    private static int SetMac(string card, string mac)
     {
         Span<byte> request = stackalloc byte[40];
         Name(card, request);
@@ -91,10 +92,17 @@ internal static unsafe class NetworkSetup
                 throw new AgentFailure($"'{mac}' is not a MAC address");
         }
 
-        Ask(SetHardwareAddress, request, $"give {card} the MAC address {mac}");
+        return Try(SetHardwareAddress, request);
     }
 
-    private static void Route(IPAddress gateway)
+    private static void AddRouteBy(IPAddress gateway)
+    {
+        var error = Route(AddRoute, gateway);
+        if (error != Errno.EEXIST)
+            Check(error, $"add the route by {gateway}");
+    }
+
+    private static int Route(nuint what, IPAddress gateway)
     {
         // struct rtentry: 8 bytes unused, destination, gateway and mask as socket addresses, flags (up, gateway), the rest unused.
         Span<byte> request = stackalloc byte[120];
@@ -103,7 +111,7 @@ internal static unsafe class NetworkSetup
         Address(gateway, request[24..]);
         Address(IPAddress.Any, request[40..]);
         BinaryPrimitives.WriteUInt16LittleEndian(request[56..], 3);
-        Ask(AddRoute, request, $"add the route by {gateway}");
+        return Try(what, request);
     }
 
     private static void Name(string card, Span<byte> request)
@@ -120,17 +128,24 @@ internal static unsafe class NetworkSetup
         address.TryWriteBytes(target[4..], out _);
     }
 
-    private static void Ask(nuint request, Span<byte> argument, string doing)
+    private static void Ask(nuint request, Span<byte> argument, string doing) => Check(Try(request, argument), doing);
+
+    private static void Check(int error, string doing)
+    {
+        if (error != 0)
+            throw new AgentFailure($"cannot {doing}: {Errno.Describe(error)}");
+    }
+
+    /// <returns>0, or why not.</returns>
+    private static int Try(nuint request, Span<byte> argument)
     {
         // AF_INET, SOCK_DGRAM | SOCK_CLOEXEC.
         var socket = Libc.Socket(2, 0x80002, 0);
-        int result;
+        int error;
         // SAFETY: the kernel reads and writes no more than the structure that the span has room for.
         fixed (byte* start = argument)
-            result = Libc.IoControl(socket, request, start);
-        var failure = result == 0 ? null : AgentFailure.Of($"cannot {doing}");
+            error = Libc.IoControl(socket, request, start) == 0 ? 0 : Errno.Last;
         _ = Libc.Close(socket);
-        if (failure is not null)
-            throw failure;
+        return error;
     }
 }

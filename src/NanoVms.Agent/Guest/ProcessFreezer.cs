@@ -12,7 +12,6 @@ internal sealed class ProcessFreezer
     private const string Root = "/sys/fs/cgroup";
     private const string Own = Root + "/nanovms.frozen";
     private const int MaxRounds = 50;
-    private const int KernelThread = 0x00200000;
     private const long LimitTicks = TimeSpan.TicksPerSecond;
 
     private readonly List<string> _frozen = [];
@@ -33,7 +32,8 @@ internal sealed class ProcessFreezer
         }
 
         // 2. A process may start another while we look; a round that moves none ends it.
-        for (var round = 0; round < MaxRounds && MoveAll(); round++)
+        var spared = Spared();
+        for (var round = 0; round < MaxRounds && MoveAll(spared); round++)
         {
         }
 
@@ -53,23 +53,31 @@ internal sealed class ProcessFreezer
         _frozen.Clear();
     }
 
-    private static bool MoveAll()
+    private static bool MoveAll(HashSet<string> spared)
     {
         var moved = false;
-        foreach (var line in Files.TryReadText(Root + "/cgroup.procs").Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        foreach (var process in Files.TryReadText(Root + "/cgroup.procs").Split('\n', StringSplitOptions.RemoveEmptyEntries))
         {
-            if (int.TryParse(line, out var pid) && pid != Environment.ProcessId && !IsKernelThread(pid))
-                moved |= Files.TryWrite(Own + "/cgroup.procs", line);
+            if (spared.Contains(process))
+                continue;
+            if (Files.TryWrite(Own + "/cgroup.procs", process))
+                moved = true;
+            else
+                spared.Add(process);
         }
 
         return moved;
     }
 
-    private static bool IsKernelThread(int pid)
+    /// <summary>The agent, and the kernel's threads: the second process and its children. A container sees none of those.</summary>
+    private static HashSet<string> Spared()
     {
-        // "pid (name) state parent group session terminal foreground flags …"; the name may hold anything.
-        var text = Files.TryReadText(string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/stat"), 1024);
-        var fields = text[(text.LastIndexOf(')') + 1)..].Split(' ', 9, StringSplitOptions.RemoveEmptyEntries);
-        return fields.Length < 8 || !int.TryParse(fields[6], out var flags) || (flags & KernelThread) != 0;
+        var spared = new HashSet<string> { Environment.ProcessId.ToString(CultureInfo.InvariantCulture) };
+        if (Files.TryReadText("/proc/2/comm", 16).TrimEnd() != "kthreadd")
+            return spared;
+        spared.Add("2");
+        foreach (var thread in Files.TryReadText("/proc/2/task/2/children").Split(' ', StringSplitOptions.RemoveEmptyEntries))
+            spared.Add(thread);
+        return spared;
     }
 }

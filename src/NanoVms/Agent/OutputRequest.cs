@@ -62,5 +62,7 @@ internal sealed class OutputRequest(FrameLink link, OutputAnswer answer, bool an
     {
         await CancelAsync(CancelTime);
         link.Forget(answer);
+        // Whoever still waits for its end learns that none will come.
+        answer.Fail(new AgentException("The request was given up before the guest ended it."));
     }
 }

@@ -68,7 +68,7 @@ public sealed class GuestShutdownTests
         [
             new HookSpec(AgentConnectionTests.Shell("echo first hook, main runs: $(ps -eo args | grep -q 'main ends' && echo up) >> /mnt/log"), TimeSpan.FromSeconds(10)),
             new HookSpec(new ProcessSpec { Command = ["no-such-program"] }, TimeSpan.FromSeconds(10)),
-            new HookSpec(AgentConnectionTests.Shell("echo second hook >> /mnt/log; sleep 1000"), TimeSpan.FromSeconds(1)),
+            new HookSpec(AgentConnectionTests.Shell("echo second hook >> /mnt/log; sleep 1000"), TimeSpan.FromSeconds(4)),
         ],
         UtcNow = DateTimeOffset.UtcNow,
         RandomSeed = RandomNumberGenerator.GetBytes(64),

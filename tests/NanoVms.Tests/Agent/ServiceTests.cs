@@ -88,6 +88,16 @@ public sealed class ServiceTests : IAsyncLifetime
         await Assert.ThrowsAsync<ArgumentException>(() => _connection.StartServiceAsync("No", AgentConnectionTests.Shell("true"), Cancel.After(20)));
     }
 
+    [Fact]
+    public async Task DisposeAsync_Attached_LetsGoAndTellsWhoWaits()
+    {
+        await _connection.StartServiceAsync("one", AgentConnectionTests.Shell("sleep 100"), Cancel.After(20));
+        var process = await _connection.AttachAsync("one", null, Cancel.After(20));
+        await process.DisposeAsync();
+        await Assert.ThrowsAsync<AgentException>(() => process.Exited.WaitAsync(Cancel.After(20)));
+        Assert.Equal(MainState.Running, (await _connection.GetServicesAsync(Cancel.After(20))).Single().State);
+    }
+
     private static async Task AssertRefusedAsync(string reason, Func<Task> action)
     {
         var failure = await Assert.ThrowsAsync<AgentException>(action);
