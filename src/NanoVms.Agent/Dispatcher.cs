@@ -149,7 +149,7 @@ internal sealed class Dispatcher
                 return;
             case FrameType.Stats:
                 _writer.Clear();
-                Messages.WriteStats(_writer, Statistics.Read(_guest?.DiskFolder ?? -1));
+                Messages.WriteStats(_writer, _guest?.ReadStatistics() ?? Statistics.Read(-1));
                 _channel.Send(FrameType.StatsReply, stream, _writer.Written);
                 return;
             case FrameType.Configure:

@@ -6,10 +6,14 @@ namespace NanoVms.Agent;
 
 /// <summary>
 /// The agent. As a guest's first process it speaks to the host by the virtio-serial port <c>nanovms.agent</c>; by
-/// <c>--serve-unix PATH</c> it serves the same protocol on a socket and leaves the computer it runs on as it is.
+/// <c>--serve-unix PATH</c> it serves the same protocol on a socket and leaves the computer it runs on as it is. As a container's
+/// first process, by <c>--container NAME</c>, it takes the host at a listening socket that it inherits.
 /// </summary>
 internal static class Program
 {
+    // The first after the standard descriptors, by the convention of sd_listen_fds(3).
+    private const int InheritedListener = 3;
+
     public static int Main(string[] arguments)
     {
         // A kernel without a console starts its first process without standard descriptors; a pipe must never become one of them.
@@ -22,6 +26,8 @@ internal static class Program
         if (arguments.Length > 0 && arguments[0] == Launcher.Option)
             return Launcher.Run(arguments.AsSpan(1));
         _ = Libc.HandleSignal(Libc.SIGPIPE, 1);
+        if (arguments is ["--container", _] && Environment.ProcessId == 1)
+            return RunContainer();
         if (Environment.ProcessId == 1)
             return RunGuest();
         if (arguments is ["--serve-unix", var path])
@@ -50,6 +56,25 @@ internal static class Program
 
         // The kernel panics without its first process, and by its command line that ends the machine for all to see.
         return 1;
+    }
+
+    private static int RunContainer()
+    {
+        try
+        {
+            var loop = new EventLoop { Failed = failure => Console($"nanovms-agent: {failure.GetType().Name}: {failure.Message}\n") };
+            var channel = new HostChannel(loop);
+            var dispatcher = new Dispatcher(loop, channel, new Reaper(loop), new GuestSystem(isContainer: true));
+            SocketServer.Serve(InheritedListener, loop, channel);
+            Run(loop, channel, dispatcher);
+            Power.EndProcesses();
+            return 0;
+        }
+        catch (Exception failure)
+        {
+            Console($"nanovms-agent: {failure.GetType().Name}: {failure.Message}\n");
+            return 1;
+        }
     }
 
     private static int Serve(string path)

@@ -21,12 +21,21 @@ internal static unsafe class SocketServer
         // SAFETY: the address has the length that is passed.
         if (listener < 0 || Libc.Bind(listener, address, AddressLength) != 0 || Libc.Listen(listener, 8) != 0)
             return false;
+        Serve(listener, loop, channel);
+        return true;
+    }
+
+    /// <param name="listener">A listening socket; programs do not inherit it.</param>
+    public static void Serve(int listener, EventLoop loop, HostChannel channel)
+    {
+        const int SetFlags = 2;
+        const int CloseOnExec = 1;
+        _ = Libc.FileControl(listener, SetFlags, CloseOnExec);
         loop.Add(listener, Libc.EPOLLIN, _ =>
         {
             var accepted = Libc.Accept(listener, null, null, 0x80800);
             if (accepted >= 0)
                 channel.Attach(accepted, closesWithHost: true);
         });
-        return true;
     }
 }

@@ -4,7 +4,10 @@ using NanoVms.Machines;
 namespace NanoVms.Agent.Guest;
 
 /// <summary>The guest that the agent is the first process of.</summary>
-internal sealed class GuestSystem
+/// <param name="isContainer">
+/// True where the kernel is the host's: mounts, network and name are the host's work then, and clock and randomness are not the guest's.
+/// </param>
+internal sealed class GuestSystem(bool isContainer = false)
 {
     private const ulong MaxOpenFiles = 65536;
     private const string Card = "eth0";
@@ -17,6 +20,8 @@ internal sealed class GuestSystem
 
     /// <summary>What runs first when the guest is shut down.</summary>
     public IReadOnlyList<HookSpec> BeforeShutdown => _config?.BeforeShutdown ?? [];
+
+    public bool IsContainer => isContainer;
 
     public bool IsFrozen { get; private set; }
 
@@ -42,6 +47,12 @@ internal sealed class GuestSystem
     /// </remarks>
     public void Configure(GuestConfig config)
     {
+        if (isContainer)
+        {
+            ConfigureContainer(config);
+            return;
+        }
+
         // 1.
         Synchronize(this, config.UtcNow, config.RandomSeed.Span);
         RaiseLimits();
@@ -84,9 +95,22 @@ internal sealed class GuestSystem
         _config = config with { CaBundle = null, RandomSeed = default };
     }
 
+    private void ConfigureContainer(GuestConfig config)
+    {
+        RaiseLimits();
+        DiskFolder = Files.TryOpen("/", Libc.O_RDONLY | Libc.O_DIRECTORY);
+        Mounts.PrepareTemporary();
+        Identity.Apply(config, setsHostName: false);
+        _config = config with { CaBundle = null, RandomSeed = default };
+    }
+
+    public MachineStats ReadStatistics() => isContainer ? ContainerGroup.Read(DiskFolder) : Statistics.Read(DiskFolder);
+
     /// <summary>First the processes, so that the disks hold what they wrote last.</summary>
     public void Freeze()
     {
+        if (isContainer)
+            throw new AgentFailure("a container cannot be saved, so it is not frozen either");
         if (IsFrozen)
             return;
         IsFrozen = true;
@@ -111,6 +135,8 @@ internal sealed class GuestSystem
     /// </remarks>
     public void Thaw(ThawConfig thaw)
     {
+        if (isContainer)
+            return;
         // 1.
         _disks.Thaw(DiskFolder);
 
@@ -159,7 +185,7 @@ internal sealed class GuestSystem
     /// <summary>Sets the clock and stirs the seed into the kernel's randomness. Does nothing on a computer that is not the agent's own.</summary>
     public static void Synchronize(GuestSystem? guest, DateTimeOffset now, ReadOnlySpan<byte> seed)
     {
-        if (guest is null)
+        if (guest is null or { IsContainer: true })
             return;
         Clock.Set(now.UtcTicks - DateTimeOffset.UnixEpoch.Ticks);
         Entropy.Add(seed);

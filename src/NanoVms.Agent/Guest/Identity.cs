@@ -10,16 +10,11 @@ internal static unsafe class Identity
     private const string BootId = "/proc/sys/kernel/random/boot_id";
     private const string NewBootId = "/run/nanovms.boot-id";
 
-    public static void Apply(GuestConfig config)
+    /// <param name="setsHostName">False where the host gave the name already.</param>
+    public static void Apply(GuestConfig config, bool setsHostName = true)
     {
-        var name = Encoding.UTF8.GetBytes(config.Hostname);
-        // SAFETY: the length is the array's.
-        fixed (byte* start = name)
-        {
-            if (Libc.SetHostName(start, (nuint)name.Length) != 0)
-                throw AgentFailure.Of($"cannot take the host name {config.Hostname}");
-        }
-
+        if (setsHostName)
+            SetHostName(config.Hostname);
         Files.MakeDirectory("/etc");
         Files.Write("/etc/hostname", config.Hostname + "\n");
         var hosts = new StringBuilder($"127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost\n");
@@ -34,6 +29,17 @@ internal static unsafe class Identity
         Files.MakeDirectory("/etc/ssl");
         Files.MakeDirectory("/etc/ssl/certs");
         Files.Write("/etc/ssl/certs/ca-certificates.crt", config.CaBundle);
+    }
+
+    private static void SetHostName(string hostName)
+    {
+        var name = Encoding.UTF8.GetBytes(hostName);
+        // SAFETY: the length is the array's.
+        fixed (byte* start = name)
+        {
+            if (Libc.SetHostName(start, (nuint)name.Length) != 0)
+                throw AgentFailure.Of($"cannot take the host name {hostName}");
+        }
     }
 
     /// <summary>Gives a clone numbers of its own: of the machine, where its image has one, and of the boot.</summary>

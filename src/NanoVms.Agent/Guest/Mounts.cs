@@ -46,10 +46,14 @@ internal static class Mounts
         Files.MakeDirectory("/run");
         Files.Mount("tmpfs", "/run", "tmpfs", NoSuid | NoDevices, "mode=0755");
         Files.MakeDirectory("/run/lock", AnyoneButOwnFiles);
+        PrepareTemporary();
+        Files.TryMount("cgroup2", "/sys/fs/cgroup", "cgroup2", NoSuid | NoDevices | NoExec, "nsdelegate");
+    }
 
-        // On the writable layer, not in memory: a build's temporary files may be larger than a small guest's memory.
+    /// <summary>On the writable layer, not in memory: a build's temporary files may be larger than a small guest's memory.</summary>
+    public static void PrepareTemporary()
+    {
         Files.MakeDirectory("/tmp");
         Files.ChangeMode("/tmp", AnyoneButOwnFiles);
-        Files.TryMount("cgroup2", "/sys/fs/cgroup", "cgroup2", NoSuid | NoDevices | NoExec, "nsdelegate");
     }
 }

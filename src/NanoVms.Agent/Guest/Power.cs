@@ -12,10 +12,7 @@ internal static unsafe class Power
     /// <summary>Ends every process, writes out what is written to disks, and restarts: machines run without restarts, so that ends them.</summary>
     public static void Off(GuestSystem guest)
     {
-        _ = Libc.Kill(-1, Libc.SIGTERM);
-        WaitForProcesses(GraceTicks);
-        _ = Libc.Kill(-1, Libc.SIGKILL);
-        WaitForProcesses(GraceTicks);
+        EndProcesses();
         Libc.Sync();
         foreach (var line in Files.TryReadText("/proc/mounts").Split('\n'))
         {
@@ -30,6 +27,15 @@ internal static unsafe class Power
         if (guest.DiskFolder >= 0)
             _ = Libc.IoControl(guest.DiskFolder, Freeze, &level);
         _ = Libc.Reboot(Restart);
+    }
+
+    /// <summary>Asks every process but this one to end, then makes it.</summary>
+    public static void EndProcesses()
+    {
+        _ = Libc.Kill(-1, Libc.SIGTERM);
+        WaitForProcesses(GraceTicks);
+        _ = Libc.Kill(-1, Libc.SIGKILL);
+        WaitForProcesses(GraceTicks);
     }
 
     private static void WaitForProcesses(long ticks)

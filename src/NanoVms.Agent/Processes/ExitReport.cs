@@ -1,3 +1,4 @@
+using NanoVms.Agent.Guest;
 using NanoVms.Agent.Interop;
 using NanoVms.Machines;
 
@@ -24,14 +25,9 @@ internal static class ExitReport
     /// <summary>How often the kernel ended a process for want of memory since boot.</summary>
     public static long OutOfMemoryKills()
     {
-        const string Key = "\noom_kill ";
-        var text = Files.TryReadText("/proc/vmstat");
-        var at = text.IndexOf(Key, StringComparison.Ordinal);
-        if (at < 0)
-            return 0;
-        at += Key.Length;
-        var end = text.IndexOf('\n', at);
-        return long.TryParse(text.AsSpan(at, (end < 0 ? text.Length : end) - at), out var count) ? count : 0;
+        // A container's own group has a counter of its own; a guest's root group has none.
+        var text = ContainerGroup.TryReadKills() is { Length: > 0 } own ? own : Files.TryReadText("/proc/vmstat");
+        return ContainerGroup.Value(text, "oom_kill");
     }
 
     private static string Name(int signal) => signal switch

@@ -1,0 +1,59 @@
+using NanoVms.Agent.Interop;
+using NanoVms.Machines;
+
+namespace NanoVms.Agent.Guest;
+
+/// <summary>What a container uses and may use: its control group as its namespace shows it, version 1 or 2. The rest of /proc is the host's.</summary>
+internal static class ContainerGroup
+{
+    private const string Root = "/sys/fs/cgroup";
+    private const long TicksPerMicrosecond = TimeSpan.TicksPerMillisecond / 1000;
+    private const int NanosecondsPerTick = 100;
+
+    private static readonly long Started = Clock.Uptime;
+
+    /// <param name="disk">A descriptor on the root, whose writable layer is what is counted.</param>
+    public static MachineStats Read(int disk)
+    {
+        var isVersion2 = Files.Exists(Root + "/cgroup.procs");
+        var (diskUsed, diskTotal) = Statistics.Disk(disk);
+        var (received, sent) = Statistics.Network();
+        var (limit, used, details) = isVersion2
+            ? ("/memory.max", "/memory.current", "/memory.stat")
+            : ("/memory/memory.limit_in_bytes", "/memory/memory.usage_in_bytes", "/memory/memory.stat");
+        // File pages that nobody used for a while are the kernel's to take back.
+        var idle = Value(Files.TryReadText(Root + details), isVersion2 ? "inactive_file" : "total_inactive_file");
+        return new MachineStats
+        {
+            CpuTime = TimeSpan.FromTicks(isVersion2
+                ? Value(Files.TryReadText(Root + "/cpu.stat"), "usage_usec") * TicksPerMicrosecond
+                : Number(Root + "/cpuacct/cpuacct.usage") / NanosecondsPerTick),
+            Uptime = TimeSpan.FromTicks(Clock.Uptime - Started),
+            MemoryTotal = Number(Root + limit),
+            MemoryUsed = Math.Max(0, Number(Root + used) - idle),
+            DiskUsed = diskUsed,
+            DiskTotal = diskTotal,
+            NetworkReceived = received,
+            NetworkSent = sent,
+        };
+    }
+
+    /// <summary>Text with a line <c>oom_kill N</c>; empty in a guest with a kernel of its own.</summary>
+    public static string TryReadKills() => Files.TryReadText(Root + "/memory.events", 1024) is { Length: > 0 } version2
+        ? version2
+        : Files.TryReadText(Root + "/memory/memory.oom_control", 1024);
+
+    /// <summary>The number in the line that starts with the key; 0 when there is none.</summary>
+    public static long Value(string text, string key)
+    {
+        foreach (var line in text.Split('\n'))
+        {
+            if (line.StartsWith(key, StringComparison.Ordinal) && line.Length > key.Length && line[key.Length] == ' ' && long.TryParse(line.AsSpan(key.Length + 1), out var value))
+                return value;
+        }
+
+        return 0;
+    }
+
+    private static long Number(string path) => long.TryParse(Files.TryReadText(path, 64).Trim(), out var value) && value > 0 ? value : 0;
+}
