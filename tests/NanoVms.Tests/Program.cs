@@ -7,5 +7,10 @@ namespace NanoVms.Tests;
 internal static class Program
 {
     public static async Task<int> Main(string[] arguments) =>
-        arguments is [HostChild.Verb, var folder, var bridge] ? await HostChild.RunAsync(folder, bridge) : await ConsoleRunner.Run(arguments);
+        arguments switch
+        {
+            [HostChild.Verb, var folder, var bridge] => await HostChild.RunAsync(folder, bridge),
+            [HostChild.ContainerVerb, var folder, var bridge, var agent] => await HostChild.RunAsync(folder, bridge, agent),
+            _ => await ConsoleRunner.Run(arguments),
+        };
 }

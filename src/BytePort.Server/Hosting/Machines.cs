@@ -13,6 +13,7 @@ internal static class Machines
     {
         Folder = options.InData("machines"),
         CacheFolder = options.CacheFolder,
+        AgentPath = options.AgentPath,
         Network = new NetworkOptions { BridgeName = BridgeName(options.DataFolder) },
         Boot = async cancellationToken =>
         {

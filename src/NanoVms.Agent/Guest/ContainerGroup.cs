@@ -10,10 +10,9 @@ internal static class ContainerGroup
     private const long TicksPerMicrosecond = TimeSpan.TicksPerMillisecond / 1000;
     private const int NanosecondsPerTick = 100;
 
-    private static readonly long Started = Clock.Uptime;
-
     /// <param name="disk">A descriptor on the root, whose writable layer is what is counted.</param>
-    public static MachineStats Read(int disk)
+    /// <param name="started">When the container did, by the kernel's uptime.</param>
+    public static MachineStats Read(int disk, long started)
     {
         var isVersion2 = Files.Exists(Root + "/cgroup.procs");
         var (diskUsed, diskTotal) = Statistics.Disk(disk);
@@ -28,7 +27,7 @@ internal static class ContainerGroup
             CpuTime = TimeSpan.FromTicks(isVersion2
                 ? Value(Files.TryReadText(Root + "/cpu.stat"), "usage_usec") * TicksPerMicrosecond
                 : Number(Root + "/cpuacct/cpuacct.usage") / NanosecondsPerTick),
-            Uptime = TimeSpan.FromTicks(Clock.Uptime - Started),
+            Uptime = TimeSpan.FromTicks(Clock.Uptime - started),
             MemoryTotal = Number(Root + limit),
             MemoryUsed = Math.Max(0, Number(Root + used) - idle),
             DiskUsed = diskUsed,

@@ -14,6 +14,7 @@ internal sealed class GuestSystem(bool isContainer = false)
 
     private readonly ProcessFreezer _processes = new();
     private readonly DiskFreezer _disks = new();
+    private readonly long _started = Clock.Uptime;
 
     // What a thaw may change in part. Without what is large or secret.
     private GuestConfig? _config;
@@ -104,7 +105,7 @@ internal sealed class GuestSystem(bool isContainer = false)
         _config = config with { CaBundle = null, RandomSeed = default };
     }
 
-    public MachineStats ReadStatistics() => isContainer ? ContainerGroup.Read(DiskFolder) : Statistics.Read(DiskFolder);
+    public MachineStats ReadStatistics() => isContainer ? ContainerGroup.Read(DiskFolder, _started) : Statistics.Read(DiskFolder);
 
     /// <summary>First the processes, so that the disks hold what they wrote last.</summary>
     public void Freeze()

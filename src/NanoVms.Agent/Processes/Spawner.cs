@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
 using NanoVms.Agent.Interop;
@@ -13,6 +14,8 @@ namespace NanoVms.Agent.Processes;
 internal static unsafe class Spawner
 {
     private const string DefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+    private const string SacrificeScore = "500";
 
     // Flags of posix_spawnattr_setflags: SETSIGDEF, SETSIGMASK, SETSID.
     private const short SpawnFlags = 0x04 | 0x08 | 0x80;
@@ -41,6 +44,8 @@ internal static unsafe class Spawner
             if (error == 0)
             {
                 ends.CloseTheirs();
+                // When memory runs out a program goes, not the agent, which may be the largest of many small ones.
+                Files.TryWrite(string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/oom_score_adj"), SacrificeScore);
                 return (new Child(pid, ends), 0, "");
             }
 

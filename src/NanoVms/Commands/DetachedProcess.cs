@@ -19,6 +19,8 @@ internal static unsafe partial class DetachedProcess
     private const short SetSignalDefaults = 0x04;
     private const short SetSignalMask = 0x08;
     private const short SetSession = 0x80;
+    private const int NoHang = 1;
+    private const int KillSignal = 9;
 
     /// <summary>The file numbers that the handles will have in the program, in their order.</summary>
     public static int[] NumbersFor(IReadOnlyList<SafeHandle> handles)
@@ -33,8 +35,42 @@ internal static unsafe partial class DetachedProcess
     /// <exception cref="CommandException">The program is missing or the kernel refused to start it.</exception>
     public static ProcessIdentity Start(Command command, IReadOnlyList<SafeHandle> handles, SafeHandle error)
     {
+        var id = Spawn(command, handles, NumbersFor(handles), null, error);
+        // The child cannot be reaped by anyone else, so the number is still its own even if it ended already.
+        return ProcessIdentity.Of(id) ?? throw Ended(id, command);
+    }
+
+    /// <summary>
+    /// Runs a program that only starts others which outlive it. Blocks until it has ended, or kills it when the command's time is up.
+    /// It inherits what is the calling thread's alone, such as its mounts.
+    /// </summary>
+    /// <param name="file">Open in the program as number 3.</param>
+    /// <param name="streams">The program's standard input, output and error.</param>
+    /// <returns>The exit code; 128 and the signal's number when it was killed.</returns>
+    /// <exception cref="CommandException">The program is missing, was refused, or did not end in time.</exception>
+    public static int Run(Command command, SafeHandle file, SafeHandle streams)
+    {
+        var id = Spawn(command, [file], [3], streams, streams);
+        var started = Environment.TickCount64;
+        int status;
+        while (WaitPid(id, &status, NoHang) == 0)
+        {
+            if (Environment.TickCount64 - started > command.Timeout.TotalMilliseconds)
+            {
+                _ = SendSignal(id, KillSignal);
+                _ = WaitPid(id, &status, 0);
+                throw new CommandException($"'{command}' did not end in {command.Timeout.TotalSeconds:0} seconds and was killed.", command.Program, CommandFailure.TimedOut);
+            }
+
+            Thread.Sleep(1);
+        }
+
+        return (status & 0x7f) == 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f);
+    }
+
+    private static int Spawn(Command command, IReadOnlyList<SafeHandle> handles, int[] numbers, SafeHandle? input, SafeHandle error)
+    {
         var program = ProgramLocator.Require(command.Program);
-        var numbers = NumbersFor(handles);
         var argumentList = new NativeStrings([program, .. command.Arguments]);
         var environment = new NativeStrings([$"PATH={ProgramLocator.SearchPath}", "LANG=C.UTF-8"]);
         var actions = NativeMemory.AllocZeroed(StructureSize);
@@ -46,7 +82,7 @@ internal static unsafe partial class DetachedProcess
             // strings are NUL-terminated and the arrays NULL-terminated.
             Check(FileActionsInit(actions), command);
             Check(AttributesInit(attributes), command);
-            Check(AddOpen(actions, 0, "/dev/null", 0, 0), command);
+            Check(input is null ? AddOpen(actions, 0, "/dev/null", 0, 0) : AddDuplicate(actions, (int)input.DangerousGetHandle(), 0), command);
             Check(AddDuplicate(actions, (int)error.DangerousGetHandle(), 1), command);
             Check(AddDuplicate(actions, (int)error.DangerousGetHandle(), 2), command);
             for (var i = 0; i < handles.Count; i++)
@@ -58,9 +94,7 @@ internal static unsafe partial class DetachedProcess
             Check(SetFlags(attributes, SetSignalDefaults | SetSignalMask | SetSession), command);
             Check(PosixSpawn(out var id, program, actions, attributes, argumentList.Pointer, environment.Pointer), command);
             GC.KeepAlive(handles);
-
-            // The child cannot be reaped by anyone else, so the number is still its own even if it ended already.
-            return ProcessIdentity.Of(id) ?? throw Ended(id, command);
+            return id;
         }
         finally
         {
@@ -76,7 +110,8 @@ internal static unsafe partial class DetachedProcess
 
     private static CommandException Ended(int id, Command command)
     {
-        _ = new ProcessIdentity(id, 0, "").Reap();
+        int status;
+        _ = WaitPid(id, &status, NoHang);
         return new CommandException($"'{command}' ended at once.", command.Program, CommandFailure.NotStarted);
     }
 
@@ -151,4 +186,12 @@ internal static unsafe partial class DetachedProcess
 
     [LibraryImport("libc", EntryPoint = "posix_spawn", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int PosixSpawn(out int id, string path, void* actions, void* attributes, byte** arguments, byte** environment);
+
+    /// <summary>waitpid(2): the process, 0 when it runs, -1 when it is no child.</summary>
+    [LibraryImport("libc", EntryPoint = "waitpid")]
+    private static partial int WaitPid(int process, int* status, int options);
+
+    /// <summary>kill(2): 0, or -1 when there is no such process.</summary>
+    [LibraryImport("libc", EntryPoint = "kill")]
+    private static partial int SendSignal(int process, int signal);
 }

@@ -29,6 +29,7 @@ public static class ProgramLocator
         ["mmdebstrap"] = "mmdebstrap",
         ["modprobe"] = "kmod",
         ["nft"] = "nftables",
+        ["nsenter"] = "util-linux",
         ["qemu-img"] = "qemu-utils",
         ["qemu-system-x86_64"] = "qemu-system-x86",
         ["setpriv"] = "util-linux",

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using NanoVms.Drivers.Container;
 using NanoVms.Drivers.Qemu;
 using NanoVms.Machines;
 
@@ -13,6 +14,7 @@ internal sealed class MachineDrivers(string cacheFolder, ILoggerFactory loggerFa
     public IReadOnlyList<IMachineDriver> All { get; } =
     [
         new QemuDriver(cacheFolder, loggerFactory.CreateLogger<QemuDriver>(), time),
+        new ContainerDriver(time),
     ];
 
     /// <summary>Null when there is no driver of this name.</summary>

@@ -11,4 +11,11 @@ namespace NanoVms.Drivers;
 /// <param name="Tap">Null without a network card; the caller closes its copy.</param>
 /// <param name="Restore">The folder that <see cref="IHypervisor.SaveAsync"/> filled, or null to boot. A restored machine waits for <see cref="IHypervisor.LoadAsync"/>.</param>
 internal sealed record MachinePlan(
-    string HostId, string MachineId, MachineSpec Spec, BootFiles Boot, GuestLease Lease, string Folder, string DiskPath, SafeHandle? Tap, int Mtu, string? Restore = null);
+    string HostId, string MachineId, MachineSpec Spec, BootFiles Boot, GuestLease Lease, string Folder, string DiskPath, SafeHandle? Tap, int Mtu, string? Restore = null)
+{
+    /// <summary>The network that a container's card is to be plugged into; null without a card.</summary>
+    public GuestBridge? Bridge { get; init; }
+
+    /// <summary>The agent's program on this computer, for machines without a kernel of their own; null when the host was not told.</summary>
+    public string? AgentPath { get; init; }
+}

@@ -60,7 +60,7 @@ internal sealed record MachineFolder(MachineContext Context, IReadOnlyList<Machi
 
         // 2
         foreach (var process in FindProcesses(drivers, hostId).Where(p => alive.All(r => r.Process!.Id != p.Id)))
-            await process.KillAsync(time, cancellationToken);
+            await CgroupFreezer.KillAsync(process, time, cancellationToken);
 
         // 3
         var bridge = await GuestBridge.OpenAsync(
@@ -116,7 +116,7 @@ internal sealed record MachineFolder(MachineContext Context, IReadOnlyList<Machi
         var drivers = new MachineDrivers(options.CacheFolder, loggerFactory, time);
         var records = Read(options.Folder);
         var processes = records.Select(r => r.Process).OfType<ProcessIdentity>().Concat(FindProcesses(drivers, hostId));
-        await Task.WhenAll(processes.Select(p => p.KillAsync(time, cancellationToken)));
+        await Task.WhenAll(processes.Select(p => CgroupFreezer.KillAsync(p, time, cancellationToken)));
 
         await using var bridge = GuestBridge.ForRemoval(options.Folder, options.Network, loggerFactory.CreateLogger<GuestBridge>(), time);
         var context = new MachineContext(MachinesIn(options.Folder), bridge, CgroupLayout.OfThisComputer(), drivers, logger, time);

@@ -178,7 +178,7 @@ public sealed class MachineHost : IAsyncDisposable
         await Task.Yield();
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _closing.Token);
         var driver = MachineSpecRules.Check(spec, _context.Drivers);
-        var boot = await GetBootFilesAsync(either.Token);
+        var boot = driver.Capabilities.HasFlag(DriverCapabilities.OwnKernel) ? await GetBootFilesAsync(either.Token) : new BootFiles("", "");
         await _booting.WaitAsync(either.Token);
         try
         {

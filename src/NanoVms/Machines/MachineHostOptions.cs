@@ -11,6 +11,9 @@ public sealed record MachineHostOptions
     /// <summary>The guest kernel and its initramfs; asked once, at the first start of a machine.</summary>
     public required Func<CancellationToken, Task<BootFiles>> Boot { get; init; }
 
+    /// <summary>The agent's program (static), which containers run; null when there are to be none.</summary>
+    public string? AgentPath { get; init; }
+
     /// <summary>The bridge and its addresses.</summary>
     public NetworkOptions Network { get; init; } = new();
 

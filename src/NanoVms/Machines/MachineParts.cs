@@ -1,4 +1,5 @@
 using NanoVms.Commands;
+using NanoVms.Machines.Cgroups;
 using NanoVms.Network;
 
 namespace NanoVms.Machines;
@@ -41,7 +42,7 @@ internal sealed class MachineParts(MachineContext context, MachineRecord record)
     public async Task ReleaseAsync()
     {
         if (_record.Process is { } process)
-            await TryAsync("process", () => process.KillAsync(context.Time, CancellationToken.None));
+            await TryAsync("process", () => CgroupFreezer.KillAsync(process, context.Time, CancellationToken.None));
         await TryAsync("driver", () => context.Drivers.Of(_record).RemoveAsync(Folder, _record, CancellationToken.None));
         if (IsPublished)
             await TryAsync("ports", () => context.Bridge.WithdrawAsync(Lease, _record.Spec.Ports, CancellationToken.None));

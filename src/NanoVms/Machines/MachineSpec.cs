@@ -60,6 +60,6 @@ public sealed record MachineSpec
     /// <summary>Kept with the machine and given back by <see cref="Machine.Spec"/>; nothing here reads them.</summary>
     public IReadOnlyDictionary<string, string> Labels { get; init; } = new Dictionary<string, string>();
 
-    /// <summary><c>auto</c> or <c>qemu</c>.</summary>
+    /// <summary><c>auto</c>, <c>qemu</c> or <c>container</c>; <c>auto</c> never chooses a container.</summary>
     public string Driver { get; init; } = "auto";
 }

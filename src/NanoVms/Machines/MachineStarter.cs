@@ -96,6 +96,7 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
         var record = parts.Record;
         var disk = Path.Combine(parts.Folder, MachineDisk.FileName);
         var cgroup = context.CgroupOf(record.Id);
+        var hasKernel = start.Driver.Capabilities.HasFlag(DriverCapabilities.OwnKernel);
         SafeFileHandle? tap = null;
         try
         {
@@ -105,10 +106,17 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
                 : MachineDisk.RestoreAsync(disk, restore.Folder, restore.Snapshot, cancellationToken);
             var plugging = record.Spec.Network == NetworkMode.Nat ? PlugAsync() : Task.CompletedTask;
             cgroup.Create(start.Driver.MemoryLimit(record.Spec, record.Accelerated));
+            // With a kernel of its own a guest has no more processors than it was given; else it would have all.
+            if (!hasKernel)
+                cgroup.LimitCpu(record.Spec.Cpus);
             await Task.WhenAll(making, plugging);
 
             var plan = new MachinePlan(
-                context.Bridge.HostId, record.Id, record.Spec, start.Boot, parts.Lease, parts.Folder, disk, tap, context.Bridge.Mtu, restore?.Folder);
+                context.Bridge.HostId, record.Id, record.Spec, start.Boot, parts.Lease, parts.Folder, disk, tap, context.Bridge.Mtu, restore?.Folder)
+            {
+                Bridge = record.Spec.Network == NetworkMode.Nat ? context.Bridge : null,
+                AgentPath = options.AgentPath,
+            };
             var process = await start.Driver.LaunchAsync(plan, errors, cancellationToken);
             // The state file first: a process that it does not name would only be found by looking at all of them.
             parts.Update(r => r with { Process = process });
@@ -123,7 +131,9 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
 
         async Task PlugAsync()
         {
-            tap = await context.Bridge.PlugAsync(parts.Lease, cancellationToken);
+            // A container's card is made in its own network, by its driver.
+            if (hasKernel)
+                tap = await context.Bridge.PlugAsync(parts.Lease, cancellationToken);
             await context.Bridge.PublishAsync(parts.Lease, record.Spec.Ports, cancellationToken);
             parts.IsPublished = true;
         }

@@ -15,6 +15,7 @@ internal sealed class GuestBridge : IAsyncDisposable
 {
     private const string ForwardingSwitch = "/proc/sys/net/ipv4/ip_forward";
     private const string RecordName = "network.json";
+    private const string ContainerCard = "eth0";
     private readonly string _recordPath;
     private readonly ILogger _logger;
     private readonly NameService _names;
@@ -113,6 +114,18 @@ internal sealed class GuestBridge : IAsyncDisposable
         }
     }
 
+    /// <summary>
+    /// Plugs in a container: a cable in place of a tap, with the same name, address and rules. It ends with the network that its other end
+    /// is in, or with <see cref="UnplugAsync"/>.
+    /// </summary>
+    /// <param name="process">One in the container's network.</param>
+    public async Task PlugCableAsync(GuestLease guest, int process, CancellationToken cancellationToken)
+    {
+        _ = await CommandRunner.RunCheckedAsync(IpCommands.Batch(IpCommands.AddCable(guest.Tap, ContainerCard, guest.Mac, process, _mtu)), cancellationToken);
+        var card = IpCommands.BatchIn(process, [.. IpCommands.BringUp("lo"), .. IpCommands.ConfigureCard(ContainerCard, guest.Address.ToString(), Prefix)]);
+        await Task.WhenAll(ConfigurePortAsync(guest, cancellationToken), CommandRunner.RunCheckedAsync(card, cancellationToken));
+    }
+
     /// <summary>Isolates an interface that has the tap's name, and lets the guest's address out of it.</summary>
     public async Task ConfigurePortAsync(GuestLease guest, CancellationToken cancellationToken)
     {
@@ -148,8 +161,13 @@ internal sealed class GuestBridge : IAsyncDisposable
             await TryRulesAsync(_firewall.Withdraw(guest, ports), cancellationToken);
     }
 
-    /// <summary>Takes the guest's rule away. The tap ended with its hypervisor.</summary>
-    public Task UnplugAsync(GuestLease guest, CancellationToken cancellationToken) => TryRulesAsync(_firewall.Delete(guest), cancellationToken);
+    /// <summary>Takes the guest's rule away. A tap ended with its hypervisor; a cable would end some time later.</summary>
+    public async Task UnplugAsync(GuestLease guest, CancellationToken cancellationToken)
+    {
+        await TryRulesAsync(_firewall.Delete(guest), cancellationToken);
+        if (Exists(guest.Tap))
+            _ = await CommandRunner.RunAsync(IpCommands.Batch(IpCommands.DeleteLink(guest.Tap)), cancellationToken);
+    }
 
     /// <summary>Takes everything away, each step even if another fails.</summary>
     public async Task RemoveAsync(CancellationToken cancellationToken)
@@ -224,9 +242,14 @@ internal sealed class GuestBridge : IAsyncDisposable
         DisableIpv6(name);
         _ = await CommandRunner.RunCheckedAsync(IpCommands.Batch(IpCommands.ConfigureBridge(name, Prefix, _mtu)), cancellationToken);
 
+        // Cables of containers that are no more, and that the kernel has not taken apart yet: their names are needed again.
+        var ports = guests.Keys.Select(place => LeaseAt(place).Tap).ToHashSet();
+        foreach (var port in Directory.EnumerateDirectories("/sys/class/net", TapPrefix + "*").Select(path => Path.GetFileName(path)!).Where(port => !ports.Contains(port)))
+            _ = await CommandRunner.RunAsync(IpCommands.Batch(IpCommands.DeleteLink(port)), cancellationToken);
+
         // 3, before 4: there is no moment in which packets are forwarded without rules.
-        var ports = guests.SelectMany(guest => guest.Value.Select(port => (LeaseAt(guest.Key), port)));
-        await RunRulesAsync(_firewall.Install(guests.Keys.Select(LeaseAt), ports), cancellationToken);
+        var published = guests.SelectMany(guest => guest.Value.Select(port => (LeaseAt(guest.Key), port)));
+        await RunRulesAsync(_firewall.Install(guests.Keys.Select(LeaseAt), published), cancellationToken);
         // So that a published port answers on the loopback address too; guests' own packets to it are dropped by the rules.
         await File.WriteAllTextAsync($"/proc/sys/net/ipv4/conf/{name}/route_localnet", "1", cancellationToken);
 

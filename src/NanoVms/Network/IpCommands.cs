@@ -43,5 +43,25 @@ internal static class IpCommands
 
     public static IEnumerable<string> Forwarding(string port, string mac) => [$"fdb replace {mac} dev {port} master static"];
 
+    /// <summary>The same in a process's network.</summary>
+    public static Command BatchIn(int process, IEnumerable<string> lines) => Batch(lines) with
+    {
+        Program = "nsenter",
+        Arguments = [$"--net=/proc/{process.ToString(CultureInfo.InvariantCulture)}/ns/net", "--", ProgramLocator.Require("ip"), "-batch", "-"],
+    };
+
+    /// <summary>A cable whose other end is a card in a process's network.</summary>
+    public static IEnumerable<string> AddCable(string port, string card, string mac, int process, int mtu) =>
+        [string.Create(CultureInfo.InvariantCulture, $"link add name {port} mtu {mtu} type veth peer name {card} address {mac} mtu {mtu} netns {process}")];
+
+    public static IEnumerable<string> BringUp(string card) => [$"link set dev {card} up"];
+
+    public static IEnumerable<string> ConfigureCard(string card, string address, Ipv4Prefix prefix) =>
+    [
+        string.Create(CultureInfo.InvariantCulture, $"address add {address}/{prefix.Length} broadcast + dev {card}"),
+        .. BringUp(card),
+        $"route add default via {prefix.At(1)}",
+    ];
+
     private static string Join(IEnumerable<string> lines) => string.Join('\n', lines) + "\n";
 }

@@ -1,6 +1,7 @@
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using NanoVms.Commands;
+using NanoVms.Drivers.Container;
 using NanoVms.Machines;
 using NanoVms.Network;
 
@@ -9,10 +10,11 @@ namespace NanoVms.Tests.Machines;
 /// <summary>A machine host with a folder and a bridge of its own, beside whatever else runs on the computer.</summary>
 internal sealed class TestHost : IAsyncDisposable
 {
-    private TestHost(string folder, string bridge) => Options = new MachineHostOptions
+    private TestHost(string folder, string bridge, string? agentPath = null) => Options = new MachineHostOptions
     {
         Folder = folder,
         Boot = _ => TestBoot.Files,
+        AgentPath = agentPath,
         Network = new NetworkOptions { BridgeName = bridge, Prefix = "10.202.0.0/20" },
     };
 
@@ -22,12 +24,13 @@ internal sealed class TestHost : IAsyncDisposable
 
     public string HostId => GuestBridge.IdOf(Options.Network.BridgeName);
 
-    public static TestHost Of(string folder, string bridge) => new(folder, bridge);
+    public static TestHost Of(string folder, string bridge, string? agentPath = null) => new(folder, bridge, agentPath);
 
-    public static async Task<TestHost> OpenAsync()
+    /// <param name="agentPath">For containers.</param>
+    public static async Task<TestHost> OpenAsync(string? agentPath = null)
     {
         var folder = Path.Combine(Path.GetTempPath(), $"nanovms-host-{Guid.NewGuid():N}");
-        var host = new TestHost(folder, $"nvh{Random.Shared.Next(0x10000):x4}");
+        var host = new TestHost(folder, $"nvh{Random.Shared.Next(0x10000):x4}", agentPath);
         await host.ReopenAsync();
         return host;
     }
@@ -69,13 +72,16 @@ internal sealed class TestHost : IAsyncDisposable
                 left.AddRange(Directory.EnumerateDirectories(groups));
         }
 
+        left.AddRange(LoopDevice.Labels().Where(label => label == "nanovms-layer" || label.StartsWith("nanovms-", StringComparison.Ordinal)));
+        left.AddRange((await File.ReadAllLinesAsync("/proc/self/mountinfo")).Where(line => line.Contains(Options.Folder, StringComparison.Ordinal)));
         var rules = await CommandRunner.RunCheckedAsync(new Command("nft", "list", "set", "bridge", $"byteport_{HostId}", "guests"), CancellationToken.None);
         left.AddRange(rules.StandardOutput.Split('\n').Where(line => line.Contains($"\"bp{HostId}-", StringComparison.Ordinal)));
         return left;
     }
 
     public IEnumerable<string> Processes() => Directory.EnumerateDirectories("/proc")
-        .Where(path => int.TryParse(Path.GetFileName(path), out _) && ReadOrEmpty(path + "/cmdline").Contains($"guest={HostId}.", StringComparison.Ordinal));
+        .Where(path => int.TryParse(Path.GetFileName(path), out _) && ReadOrEmpty(path + "/cmdline")is var arguments
+            && (arguments.Contains($"guest={HostId}.", StringComparison.Ordinal) || arguments.Contains($"nanovms-{HostId}-", StringComparison.Ordinal)));
 
     public async ValueTask DisposeAsync()
     {

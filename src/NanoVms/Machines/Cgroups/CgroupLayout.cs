@@ -6,11 +6,19 @@ internal sealed record CgroupLayout(IReadOnlyDictionary<string, CgroupRoot> Root
 {
     private static readonly string[] Wanted = ["cpu", "memory", "pids", "io"];
 
+    /// <summary>Every hierarchy: a container's runtime makes a group in each.</summary>
+    public IReadOnlyList<string> Mounts { get; init; } = [];
+
+    /// <summary>The hierarchy whose groups can be stopped: that of version 1's freezer, or version 2's.</summary>
+    public CgroupRoot? Freezer { get; init; }
+
     /// <summary>Reads <c>/proc/self/mountinfo</c> (proc(5)); a controller that version 1 holds is not in version 2.</summary>
     /// <param name="controllersOf">Text of a version 2 hierarchy's <c>cgroup.controllers</c>.</param>
     public static CgroupLayout Parse(string mountInfo, Func<string, string> controllersOf)
     {
         var roots = new Dictionary<string, CgroupRoot>();
+        var mounts = new List<string>();
+        CgroupRoot? freezer = null;
         foreach (var line in mountInfo.Split('\n'))
         {
             // "… ROOT MOUNTPOINT OPTIONS … - TYPE SOURCE SUPEROPTIONS"
@@ -25,11 +33,15 @@ internal sealed record CgroupLayout(IReadOnlyDictionary<string, CgroupRoot> Root
                 ["cgroup", _, var options, ..] => [.. options.Split(',').Select(o => o == "blkio" ? "io" : o)],
                 _ => [],
             };
+            if (right[0] is "cgroup" or "cgroup2")
+                mounts.Add(left[4]);
+            if (controllers.Contains("freezer") || (right[0] == "cgroup2" && freezer is null))
+                freezer = new CgroupRoot(left[4], right[0] == "cgroup2" ? 2 : 1);
             foreach (var controller in controllers.Intersect(Wanted))
                 _ = roots.TryAdd(controller, new CgroupRoot(left[4], right[0] == "cgroup2" ? 2 : 1));
         }
 
-        return new CgroupLayout(roots);
+        return new CgroupLayout(roots) { Mounts = mounts, Freezer = freezer };
     }
 
     public static CgroupLayout OfThisComputer() => Parse(

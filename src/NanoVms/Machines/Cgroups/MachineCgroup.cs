@@ -11,7 +11,13 @@ internal sealed class MachineCgroup(CgroupLayout layout, string hostId, string m
 {
     private const string Parent = "byteport";
     private const int MaxTasks = 512;
+
+    /// <summary>How the path of every group of a machine begins.</summary>
+    public const string Root = $"/{Parent}/";
     private static readonly TimeSpan RemoveLimit = TimeSpan.FromSeconds(2);
+
+    /// <summary>As the OCI configuration of a container names it, the same in every hierarchy.</summary>
+    public static string PathOf(string hostId, string machineId) => $"/{Parent}/{hostId}/{machineId}";
 
     private IEnumerable<string> Folders => layout.Roots.Values.Distinct().Select(FolderIn);
 
@@ -54,7 +60,7 @@ internal sealed class MachineCgroup(CgroupLayout layout, string hostId, string m
     public async Task RemoveAsync(TimeProvider time, CancellationToken cancellationToken)
     {
         var started = time.GetTimestamp();
-        foreach (var folder in Folders)
+        foreach (var folder in layout.Mounts.Select(mount => Path.Combine(mount, Parent, hostId, machineId)))
         {
             while (Directory.Exists(folder))
             {
@@ -78,9 +84,8 @@ internal sealed class MachineCgroup(CgroupLayout layout, string hostId, string m
     /// <summary>Ids of the machines that have groups.</summary>
     public static IReadOnlyList<string> FindMachines(CgroupLayout layout, string hostId) =>
     [
-        .. layout.Roots.Values
-            .Distinct()
-            .Select(root => Path.Combine(root.Path, Parent, hostId))
+        .. layout.Mounts
+            .Select(mount => Path.Combine(mount, Parent, hostId))
             .Where(Directory.Exists)
             .SelectMany(Directory.EnumerateDirectories)
             .Select(path => Path.GetFileName(path)!)
@@ -90,9 +95,9 @@ internal sealed class MachineCgroup(CgroupLayout layout, string hostId, string m
     /// <summary>Takes the host's own, by then empty, groups away.</summary>
     public static void RemoveHost(CgroupLayout layout, string hostId)
     {
-        foreach (var root in layout.Roots.Values.Distinct())
+        foreach (var mount in layout.Mounts)
         {
-            foreach (var folder in new[] { Path.Combine(root.Path, Parent, hostId), Path.Combine(root.Path, Parent) })
+            foreach (var folder in new[] { Path.Combine(mount, Parent, hostId), Path.Combine(mount, Parent) })
             {
                 try
                 {
