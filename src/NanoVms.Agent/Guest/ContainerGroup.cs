@@ -15,14 +15,13 @@ internal static class ContainerGroup
     public static MachineStats Read(int disk, long started)
     {
         var isVersion2 = Files.Exists(Root + "/cgroup.procs");
-        var (diskUsed, diskTotal) = Statistics.Disk(disk);
-        var (received, sent) = Statistics.Network();
         var (limit, used, details) = isVersion2
             ? ("/memory.max", "/memory.current", "/memory.stat")
             : ("/memory/memory.limit_in_bytes", "/memory/memory.usage_in_bytes", "/memory/memory.stat");
         // File pages that nobody used for a while are the kernel's to take back.
-        var idle = Value(Files.TryReadText(Root + details), isVersion2 ? "inactive_file" : "total_inactive_file");
-        return new MachineStats
+        var memory = Files.TryReadText(Root + details);
+        var idle = Value(memory, isVersion2 ? "inactive_file" : "total_inactive_file");
+        return Statistics.Read(disk) with
         {
             CpuTime = TimeSpan.FromTicks(isVersion2
                 ? Value(Files.TryReadText(Root + "/cpu.stat"), "usage_usec") * TicksPerMicrosecond
@@ -30,10 +29,16 @@ internal static class ContainerGroup
             Uptime = TimeSpan.FromTicks(Clock.Uptime - started),
             MemoryTotal = Number(Root + limit),
             MemoryUsed = Math.Max(0, Number(Root + used) - idle),
-            DiskUsed = diskUsed,
-            DiskTotal = diskTotal,
-            NetworkReceived = received,
-            NetworkSent = sent,
+            MemoryCached = Value(memory, isVersion2 ? "file" : "total_cache"),
+
+            // The kernel has these for the whole computer alone, which is nobody's business in here.
+            CpuWaiting = TimeSpan.Zero,
+            CpuStolen = TimeSpan.Zero,
+            DiskRead = 0,
+            DiskWritten = 0,
+            Load1 = 0,
+            Load5 = 0,
+            Load15 = 0,
         };
     }
 

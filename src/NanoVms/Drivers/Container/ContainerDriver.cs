@@ -36,6 +36,8 @@ internal sealed class ContainerDriver(TimeProvider time) : IMachineDriver
     {
         if (spec.Layers.Count > ContainerMounts.MaxLayers)
             yield return $"{spec.Layers.Count} layers are too many; {ContainerMounts.MaxLayers} are possible.";
+        if (spec.ReadOnlyRoot)
+            yield return "ReadOnlyRoot is not possible in a container: its agent has no right to close the root after setting it up.";
     }
 
     public async Task<DriverStatus> GetStatusAsync(CancellationToken cancellationToken)
