@@ -5,9 +5,9 @@ using NanoVms.Agent.Processes;
 namespace NanoVms.Agent;
 
 /// <summary>
-/// The agent. As a guest's first process it speaks to the host by the virtio-serial port <c>nanovms.agent</c>; by
-/// <c>--serve-unix PATH</c> it serves the same protocol on a socket and leaves the computer it runs on as it is. As a container's
-/// first process, by <c>--container NAME</c>, it takes the host at a listening socket that it inherits.
+/// The agent. As a guest's first process it speaks to the host by vsock or the virtio-serial port
+/// <c>nanovms.agent</c>; by <c>--serve-unix PATH</c> it serves the same protocol on a socket and leaves the computer it runs on as it is. As a
+/// container's first process, by <c>--container NAME</c>, it takes the host at a listening socket that it inherits.
 /// </summary>
 internal static class Program
 {
@@ -45,7 +45,7 @@ internal static class Program
             var channel = new HostChannel(loop);
             var guest = new GuestSystem();
             var dispatcher = new Dispatcher(loop, channel, new Reaper(loop), guest);
-            channel.Attach(HostPort.Open(), closesWithHost: false);
+            HostPort.Open(loop, channel);
             Run(loop, channel, dispatcher);
             Power.Off(guest);
         }

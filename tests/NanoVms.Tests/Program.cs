@@ -1,9 +1,10 @@
+using NanoVms.Tests.Drivers.Vmm;
 using NanoVms.Tests.Machines;
 using Xunit.Runner.InProc.SystemConsole;
 
 namespace NanoVms.Tests;
 
-/// <summary>The tests, and the process that one of them kills.</summary>
+/// <summary>The tests, and the processes that some of them start.</summary>
 internal static class Program
 {
     public static async Task<int> Main(string[] arguments) =>
@@ -11,6 +12,7 @@ internal static class Program
         {
             [HostChild.Verb, var folder, var bridge] => await HostChild.RunAsync(folder, bridge),
             [HostChild.ContainerVerb, var folder, var bridge, var agent] => await HostChild.RunAsync(folder, bridge, agent),
+            [FakeVmm.Verb, .. var rest] => await FakeVmm.RunAsync(rest),
             _ => await ConsoleRunner.Run(arguments),
         };
 }

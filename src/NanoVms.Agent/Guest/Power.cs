@@ -6,10 +6,14 @@ namespace NanoVms.Agent.Guest;
 internal static unsafe class Power
 {
     private const int Restart = 0x01234567;
+    private const int PowerOff = 0x4321FEDC;
     private const long GraceTicks = 2 * TimeSpan.TicksPerSecond;
     private const nuint Freeze = 0xC0045877;
 
-    /// <summary>Ends every process, writes out what is written to disks, and restarts: machines run without restarts, so that ends them.</summary>
+    /// <summary>
+    /// Ends every process, writes out what is written to disks, and ends the machine: one on the mmio bus has no power button, but
+    /// is run without restarts, so that a restart ends it; Cloud Hypervisor does restart, but there is a power button.
+    /// </summary>
     public static void Off(GuestSystem guest)
     {
         EndProcesses();
@@ -26,7 +30,7 @@ internal static unsafe class Power
         // SAFETY: the request takes no notice of its argument. Frozen, the writable disk is whole on the device.
         if (guest.DiskFolder >= 0)
             _ = Libc.IoControl(guest.DiskFolder, Freeze, &level);
-        _ = Libc.Reboot(Restart);
+        _ = Libc.Reboot(Bus.IsMmio ? Restart : PowerOff);
     }
 
     /// <summary>Asks every process but this one to end, then makes it.</summary>

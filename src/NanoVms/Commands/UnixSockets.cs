@@ -21,6 +21,7 @@ internal static partial class UnixSockets
     private const int CloseOnExec = 0x80000;
     private const int PathOnly = 0x200000;
     private const int DirectoryOnly = 0x10000;
+    private const int NoFollow = 0x20000;
     private const int AddressSize = 110;
     private const int PathOffset = 2;
     private const int LevelSocket = 1;
@@ -51,14 +52,17 @@ internal static partial class UnixSockets
         throw new IOException($"Cannot listen at {Path.Combine(folder, name)}: {new Win32Exception(error).Message}.");
     }
 
+    /// <summary>Connects to a socket that is in the folder itself: a link there, which its owner may have made to another's socket, is not followed.</summary>
     /// <exception cref="SocketException">Nobody listens.</exception>
+    /// <exception cref="IOException">There is no such file.</exception>
     public static async Task<NetworkStream> ConnectAsync(string folder, string name, CancellationToken cancellationToken)
     {
         using var directory = OpenFolder(folder);
+        using var file = Check(Open(PathIn(directory, name), PathOnly | NoFollow | CloseOnExec), Path.Combine(folder, name));
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
-            await socket.ConnectAsync(new UnixDomainSocketEndPoint(PathIn(directory, name)), cancellationToken);
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(PathOf(file)), cancellationToken);
             return new NetworkStream(socket, ownsSocket: true);
         }
         catch
@@ -111,7 +115,9 @@ internal static partial class UnixSockets
     }
 
     // The kernel follows this link to the open folder itself, so the path stays short and cannot be swapped under us.
-    private static string PathIn(SafeFileHandle directory, string name) => $"/proc/self/fd/{(int)directory.DangerousGetHandle()}/{name}";
+    private static string PathIn(SafeFileHandle directory, string name) => $"{PathOf(directory)}/{name}";
+
+    private static string PathOf(SafeFileHandle file) => $"/proc/self/fd/{(int)file.DangerousGetHandle()}";
 
     private static SafeFileHandle OpenFolder(string folder) => Check(Open(folder, PathOnly | DirectoryOnly | CloseOnExec), folder);
 

@@ -1,21 +1,26 @@
 using Microsoft.Extensions.Logging;
+using NanoVms.Drivers.CloudHypervisor;
 using NanoVms.Drivers.Container;
+using NanoVms.Drivers.Firecracker;
 using NanoVms.Drivers.Qemu;
 using NanoVms.Machines;
 
 namespace NanoVms.Drivers;
 
 /// <summary>All drivers, and which one a machine gets.</summary>
-internal sealed class MachineDrivers(string cacheFolder, ILoggerFactory loggerFactory, TimeProvider time)
+internal sealed class MachineDrivers
 {
     /// <summary>The driver of <see cref="MachineSpec.Driver"/> <c>auto</c>: with KVM where a probe ran a guest at full speed, by emulation elsewhere.</summary>
     private const string Automatic = QemuDriver.DriverName;
 
-    public IReadOnlyList<IMachineDriver> All { get; } =
-    [
-        new QemuDriver(cacheFolder, loggerFactory.CreateLogger<QemuDriver>(), time),
-        new ContainerDriver(time),
-    ];
+    public MachineDrivers(string cacheFolder, ILoggerFactory loggerFactory, TimeProvider time)
+    {
+        var qemu = new QemuDriver(cacheFolder, loggerFactory.CreateLogger<QemuDriver>(), time);
+        // One probe for all.
+        All = [qemu, new FirecrackerDriver(qemu.ProbeAsync, time), new CloudHypervisorDriver(qemu.ProbeAsync, time), new ContainerDriver(time)];
+    }
+
+    public IReadOnlyList<IMachineDriver> All { get; }
 
     /// <summary>Null when there is no driver of this name.</summary>
     public IMachineDriver? Find(string name) => All.FirstOrDefault(driver => driver.Name == (name == "auto" ? Automatic : name));

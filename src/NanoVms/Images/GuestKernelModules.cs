@@ -15,6 +15,7 @@ internal static class GuestKernelModules
         ("mmio", ["virtio_mmio"]),
         ("pci", ["virtio_pci"]),
         ("console", ["virtio_console"]),
+        ("vsock", ["vmw_vsock_virtio_transport"]),
         ("block", ["virtio_blk"]),
         ("layers", ["erofs", "overlay"]),
         ("network", ["virtio_net"]),

@@ -14,6 +14,9 @@ internal sealed class FakeCloudHypervisor() : WireFake("CloudHypervisor/cloud-hy
     /// <summary>Called when the machine boots or is restored; a text refuses.</summary>
     public Func<JsonElement, Task<string?>>? Starting { get; set; }
 
+    /// <summary>Called for <c>vm.reboot</c>, and where a guest resets itself.</summary>
+    public Action? Rebooting { get; set; }
+
     /// <summary>Completes when the hypervisor was told to end.</summary>
     public TaskCompletionSource Quit { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -31,6 +34,7 @@ internal sealed class FakeCloudHypervisor() : WireFake("CloudHypervisor/cloud-hy
         "PUT /vm.pause" => Change("Running", "Paused"),
         "PUT /vm.resume" => Change("Paused", "Running"),
         "PUT /vm.shutdown" => State is "Running" or "Paused" ? Set("Shutdown") : Refuse(405, "The VM could not shut down", "VM is not running"),
+        "PUT /vm.reboot" => Reboot(),
         "PUT /vm.resize" => Resize(body!.Value),
         "PUT /vm.snapshot" => Save(body!.Value),
         _ => WireAnswer.Done,
@@ -79,6 +83,12 @@ internal sealed class FakeCloudHypervisor() : WireFake("CloudHypervisor/cloud-hy
         if (Starting is not null && await Starting(_config.Value) is { } reason)
             return Refuse(500, "The VM could not be restored", reason);
         return Set(restore.TryGetProperty("resume", out var resume) && resume.GetBoolean() ? "Running" : "Paused");
+    }
+
+    private WireAnswer Reboot()
+    {
+        Rebooting?.Invoke();
+        return WireAnswer.Done;
     }
 
     private WireAnswer Change(string from, string to) => State == from ? Set(to) : Refuse(405, $"The VM could not become {to}", $"VM is {State}");

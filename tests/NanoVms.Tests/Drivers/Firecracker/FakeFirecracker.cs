@@ -30,8 +30,11 @@ internal sealed class FakeFirecracker() : WireFake("Firecracker/firecracker.yaml
     /// <summary>Paths of an older version that are not there.</summary>
     public string? Missing { get; init; }
 
-    /// <summary>Called when the machine starts, boots or is loaded; a text refuses.</summary>
-    public Func<Task<string?>>? Starting { get; set; }
+    /// <summary>Called with all that was described when the machine boots or is loaded; a text refuses.</summary>
+    public Func<IReadOnlyDictionary<string, JsonElement>, Task<string?>>? Starting { get; set; }
+
+    /// <summary>Called for <c>SendCtrlAltDel</c>, by which a guest ends.</summary>
+    public Action? Ending { get; set; }
 
     protected override async Task<WireAnswer> AnswerAsync(string method, OpenApiOperation operation, string path, JsonElement? body)
     {
@@ -55,6 +58,7 @@ internal sealed class FakeFirecracker() : WireFake("Firecracker/firecracker.yaml
             "PUT /balloon" or "PATCH /balloon" => SetBalloon(body!.Value),
             "GET /balloon/statistics" => new WireAnswer(200, new { target_pages = _balloon * 256, actual_pages = _balloon * 256, target_mib = _balloon, actual_mib = _balloon }),
             "PUT /actions" when action == "InstanceStart" => await StartAsync(),
+            "PUT /actions" when action == "SendCtrlAltDel" => End(),
             "PUT /snapshot/load" => await LoadAsync(body!.Value),
             "PATCH /vm" => Change(body!.Value.GetProperty("state").GetString()!),
             "PUT /snapshot/create" => Save(body!.Value),
@@ -92,9 +96,15 @@ internal sealed class FakeFirecracker() : WireFake("Firecracker/firecracker.yaml
     {
         if (!_described.Contains("PUT /boot-source"))
             return Refuse(400, "Cannot start microvm without kernel configuration.");
-        if (Starting is not null && await Starting() is { } reason)
+        if (Starting is not null && await Starting(Bodies) is { } reason)
             return Refuse(400, reason);
         State = "Running";
+        return WireAnswer.Done;
+    }
+
+    private WireAnswer End()
+    {
+        Ending?.Invoke();
         return WireAnswer.Done;
     }
 
@@ -104,12 +114,21 @@ internal sealed class FakeFirecracker() : WireFake("Firecracker/firecracker.yaml
             return Refuse(400, "Loading a microVM snapshot not allowed after configuring boot-specific resources.");
         if (load.TryGetProperty("mem_backend", out _) == load.TryGetProperty("mem_file_path", out _))
             return Refuse(400, "Only one of 'mem_backend' and 'mem_file_path' can be set");
-        if (!File.Exists(load.GetProperty("snapshot_path").GetString()))
+        if (!File.Exists(Native(load.GetProperty("snapshot_path").GetString())))
             return Refuse(400, "Load snapshot error: Failed to open the snapshot file: No such file or directory (os error 2)");
-        if (Starting is not null && await Starting() is { } reason)
+        if (Starting is not null && await Starting(ReadState(load)) is { } reason)
             return Refuse(400, reason);
         State = load.TryGetProperty("resume_vm", out var resume) && resume.GetBoolean() ? "Running" : "Paused";
         return WireAnswer.Done;
+    }
+
+    private static Dictionary<string, JsonElement> ReadState(JsonElement load)
+    {
+        using var memory = File.OpenRead(Native(load.GetProperty("mem_backend").GetProperty("backend_path").GetString()));
+        var described = JsonSerializer.Deserialize<Dictionary<string, JsonElement>>(File.ReadAllText(Native(load.GetProperty("snapshot_path").GetString())))!;
+        if (load.TryGetProperty("network_overrides", out var cards))
+            described["network_overrides"] = cards.Clone();
+        return described;
     }
 
     private WireAnswer Change(string to)
@@ -122,8 +141,8 @@ internal sealed class FakeFirecracker() : WireFake("Firecracker/firecracker.yaml
     {
         if (State != "Paused")
             return Refuse(400, "Create snapshot error: Cannot save a microVM that is not paused");
-        File.WriteAllText(snapshot.GetProperty("snapshot_path").GetString()!, "state");
-        File.WriteAllText(snapshot.GetProperty("mem_file_path").GetString()!, "memory");
+        File.WriteAllText(Native(snapshot.GetProperty("snapshot_path").GetString()), JsonSerializer.Serialize(Bodies));
+        File.WriteAllText(Native(snapshot.GetProperty("mem_file_path").GetString()), "memory");
         return WireAnswer.Done;
     }
 }

@@ -28,20 +28,26 @@ internal abstract class WireFake(string document, string prefix) : IAsyncDisposa
     /// <summary>Requests that were not as described, and answers of this fake that were not.</summary>
     public ConcurrentQueue<string> Violations { get; } = [];
 
+    /// <summary>Told of each of them.</summary>
+    public Action<string>? Violated { get; set; }
+
     /// <summary>Method and path of every request, in order.</summary>
     public ConcurrentQueue<string> Requests { get; } = [];
 
     /// <summary>The last body of each method and path.</summary>
     public ConcurrentDictionary<string, JsonElement> Bodies { get; } = [];
 
+    /// <summary>A path as a native program would open it: .NET makes relative paths absolute, and the folders above may be closed to it.</summary>
+    public static string Native(string? path) => Path.Combine("/proc/self/cwd", path ?? "");
+
     public async Task StartAsync(string socket)
     {
-        var builder = WebApplication.CreateSlimBuilder();
+        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = "/" });
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(options =>
         {
             options.AddServerHeader = false;
-            options.ListenUnixSocket(socket);
+            options.ListenUnixSocket(Native(socket));
         });
         _server = builder.Build();
         _server.Run(ServeAsync);
@@ -82,7 +88,7 @@ internal abstract class WireFake(string document, string prefix) : IAsyncDisposa
             var (operation, answer) = await DecideAsync(context, method, path);
             var json = answer.Body is null ? (JsonElement?)null : JsonSerializer.SerializeToElement(answer.Body);
             if (operation is not null && _document.FindResponseError(operation, answer.Status, json) is { } wrong)
-                Violations.Enqueue($"answer {answer.Status} to {method} {path}: {wrong}");
+                Violate($"answer {answer.Status} to {method} {path}: {wrong}");
             context.Response.StatusCode = answer.Status;
             if (json is { } content)
             {
@@ -107,7 +113,7 @@ internal abstract class WireFake(string document, string prefix) : IAsyncDisposa
         var operation = path.StartsWith(prefix, StringComparison.Ordinal) ? _document.Find(method, path[prefix.Length..]) : null;
         if (operation is null)
         {
-            Violations.Enqueue($"{method} {path} does not exist");
+            Violate($"{method} {path} does not exist");
             return (null, RefuseUnknown(method, path));
         }
 
@@ -118,23 +124,29 @@ internal abstract class WireFake(string document, string prefix) : IAsyncDisposa
         }
         catch (JsonException e)
         {
-            Violations.Enqueue($"{method} {path}: {e.Message}");
+            Violate($"{method} {path}: {e.Message}");
             return (operation, Refuse(400, e.Message));
         }
 
         if (body is not null && context.Request.ContentType != "application/json")
-            Violations.Enqueue($"{method} {path} has the content type {context.Request.ContentType}");
+            Violate($"{method} {path} has the content type {context.Request.ContentType}");
         if (context.Request.ContentLength is null && context.Request.Headers.TransferEncoding.Count > 0)
-            Violations.Enqueue($"{method} {path} is chunked, which these servers do not take");
+            Violate($"{method} {path} is chunked, which these servers do not take");
         if (_document.FindRequestError(operation, body) is { } error)
         {
-            Violations.Enqueue($"{method} {path}: {error}");
+            Violate($"{method} {path}: {error}");
             return (operation, Refuse(400, error));
         }
 
         if (body is not null)
             Bodies[$"{method} {path}"] = body.Value;
         return (operation, await AnswerAsync(method, operation, path[prefix.Length..], body));
+    }
+
+    private void Violate(string violation)
+    {
+        Violations.Enqueue(violation);
+        Violated?.Invoke(violation);
     }
 
     private static async Task<JsonElement?> ReadAsync(HttpContext context)

@@ -1,0 +1,102 @@
+using System.Globalization;
+using System.Text.Json.Serialization;
+using NanoVms.Commands;
+using NanoVms.Images;
+using NanoVms.Snapshots;
+
+namespace NanoVms.Drivers.Vmm;
+
+/// <summary>The files that a hypervisor writes for a snapshot, and the file with their sums, which is written last.</summary>
+/// <param name="SumsFile">Name of the file with the sums.</param>
+/// <param name="Names">The hypervisor's files.</param>
+internal sealed record SavedFiles(string SumsFile, IReadOnlyList<string> Names)
+{
+    /// <summary>The folder in the working folder into which the hypervisor writes.</summary>
+    public const string WriteFolder = "save";
+
+    /// <summary>Makes the folder, which belongs to the hypervisor's user.</summary>
+    public static void Prepare(string machineFolder, ProcessIdentity process)
+    {
+        var path = Path.Combine(RunFolder.In(machineFolder), WriteFolder);
+        _ = Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        var user = UserOf(process);
+        FileOwner.Set(path, user, user);
+    }
+
+    /// <summary>Takes what the hypervisor wrote into its folder over into a snapshot's folder.</summary>
+    /// <remarks>
+    /// The hypervisor is not trusted and the folder is its own: it could put a link to any file of the computer there. So the folder is
+    /// first moved to where the hypervisor cannot change anything in it, then looked at.
+    /// </remarks>
+    /// <exception cref="IOException">A file is missing or is none, or the disk is full.</exception>
+    public async Task TakeAsync(string machineFolder, string folder, CancellationToken cancellationToken)
+    {
+        var taken = Path.Combine(machineFolder, $"saved-{Guid.NewGuid():N}");
+        Directory.Move(Path.Combine(RunFolder.In(machineFolder), WriteFolder), taken);
+        try
+        {
+            if (new DirectoryInfo(taken).LinkTarget is not null)
+                throw new IOException("The hypervisor put a link in the place of its folder.");
+            FileOwner.Set(taken, 0, 0);
+            var sums = new Dictionary<string, uint[]>();
+            foreach (var name in Names)
+            {
+                var path = Path.Combine(taken, name);
+                if (!IsPlainFile(path))
+                    throw new IOException($"The hypervisor wrote no file '{name}'.");
+                using var source = File.OpenHandle(path);
+                // Read again by another machine's hypervisor, which has a user of its own; the folder is closed to users.
+                using var copy = File.OpenHandle(Path.Combine(folder, name), FileMode.CreateNew, FileAccess.ReadWrite);
+                sums[name] = await SparseCopy.CopyAsync(source, copy, cancellationToken);
+                File.SetUnixFileMode(copy, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead);
+                RandomAccess.FlushToDisk(copy);
+            }
+
+            SafeFile.WriteJson(Path.Combine(folder, SumsFile), new SavedSums(sums), SavedJson.Default.SavedSums);
+        }
+        finally
+        {
+            Directory.Delete(taken, recursive: true);
+        }
+    }
+
+    /// <summary>Checks that all is as it was written.</summary>
+    /// <exception cref="SnapshotException">A file is missing or damaged.</exception>
+    public async Task CheckAsync(string folder, CancellationToken cancellationToken)
+    {
+        var sums = SafeFile.ReadJson(Path.Combine(folder, SumsFile), SavedJson.Default.SavedSums)
+            ?? throw new SnapshotException($"Snapshot {folder} is not complete: {SumsFile} is missing or cannot be read. Take it again.");
+        try
+        {
+            foreach (var name in Names)
+            {
+                using var file = File.OpenHandle(Path.Combine(folder, name));
+                SnapshotException.ThrowIfDamaged(folder, name, sums.Files.GetValueOrDefault(name, []), await SparseCopy.SumAsync(file, cancellationToken));
+            }
+        }
+        catch (IOException e)
+        {
+            throw new SnapshotException($"Snapshot {folder} cannot be read: {e.Message}", e);
+        }
+    }
+
+    private static uint UserOf(ProcessIdentity process)
+    {
+        // "Uid: REAL EFFECTIVE SAVED FILE", see proc(5).
+        var line = File.ReadLines($"/proc/{process.Id.ToString(CultureInfo.InvariantCulture)}/status").First(l => l.StartsWith("Uid:", StringComparison.Ordinal));
+        return uint.Parse(line.Split('\t')[1], CultureInfo.InvariantCulture);
+    }
+
+    /// <summary>No link, no folder, no pipe, no device.</summary>
+    private static bool IsPlainFile(string path)
+    {
+        var file = new FileInfo(path);
+        return file.Exists && file.LinkTarget is null && (file.Attributes & (FileAttributes.Directory | FileAttributes.Device)) == 0 && file.Length > 0;
+    }
+}
+
+internal sealed record SavedSums(Dictionary<string, uint[]> Files);
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
+[JsonSerializable(typeof(SavedSums))]
+internal sealed partial class SavedJson : JsonSerializerContext;
