@@ -136,6 +136,27 @@ public sealed class MachineApiTests(TestPlatform platform, SpawnedMachine machin
         Assert.Equal(0, (int)(await ExecAsync(new { command = new[] { "true" } }))["exitCode"]!);
     }
 
+    [Theory]
+    [InlineData("qemu")]
+    [InlineData("container")]
+    public async Task Spawn_ByDriver_RunsOnIt(string driver)
+    {
+        using var spawned = await platform.Http.PostAsJsonAsync("/api/v1/machines", new { name = "driven", @ref = "base", memoryMiB = 128, driver, command = new[] { "sleep", "600" } });
+        Assert.True(spawned.StatusCode == HttpStatusCode.Created, await spawned.Content.ReadAsStringAsync());
+        var made = (await spawned.Content.ReadFromJsonAsync<JsonNode>())!;
+        try
+        {
+            Assert.Equal((driver, "running"), ((string?)made["driver"], (string?)made["state"]));
+            using var ran = await platform.Http.PostAsJsonAsync($"/api/v1/machines/{made["id"]}/exec", new { command = new[] { "sh", "-c", "id -u; exit 9" } });
+            var result = (await ran.Content.ReadFromJsonAsync<JsonNode>())!;
+            Assert.Equal(("0\n", 9), ((string?)result["output"], (int?)result["exitCode"]));
+        }
+        finally
+        {
+            Assert.Equal(HttpStatusCode.NoContent, (await platform.Http.DeleteAsync($"/api/v1/machines/{made["id"]}")).StatusCode);
+        }
+    }
+
     [Fact]
     public async Task Stats_Running_AreThere()
     {
