@@ -67,6 +67,11 @@ internal sealed record Firewall(string HostId, string Bridge, string TapPrefix, 
                 ip daddr {{Gateway}} tcp dport 53 accept
                 reject with icmpx admin-prohibited
               }
+              chain output {
+                type filter hook output priority filter - 5; policy accept;
+                # Hypervisors that open their taps by name see this network, and have nothing to say in it.
+                meta skuid {{GuestLease.UserIdOf(Prefix.At(2))}}-{{GuestLease.UserIdOf(Prefix.At(Prefix.Count - 1))}} reject with icmpx admin-prohibited
+              }
               chain forward {
                 type filter hook forward priority filter - 5; policy accept;
                 iifname "{{Bridge}}" jump guest_to_world

@@ -21,9 +21,10 @@ internal sealed record GuestLease(int Index, IPAddress Address, string Mac, stri
     public static GuestLease Create(string tapPrefix, Ipv4Prefix prefix, int index)
     {
         var address = prefix.At(index);
-        var number = Ipv4Prefix.ToNumber(address);
-        return new GuestLease(index, address, MacOf(address), TapName(tapPrefix, index), FirstUserId + (number & 0xffffff));
+        return new GuestLease(index, address, MacOf(address), TapName(tapPrefix, index), UserIdOf(address));
     }
+
+    public static uint UserIdOf(IPAddress address) => FirstUserId + (Ipv4Prefix.ToNumber(address) & 0xffffff);
 
     public static string TapName(string tapPrefix, int index) => tapPrefix + index.ToString("x4", CultureInfo.InvariantCulture);
 

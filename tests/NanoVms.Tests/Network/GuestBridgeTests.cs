@@ -81,6 +81,19 @@ public sealed class GuestBridgeTests : IAsyncLifetime
         Assert.Equal("02:42:" + string.Join(':', lease.Address.GetAddressBytes().Select(b => b.ToString("x2"))), lease.Mac);
     }
 
+    /// <summary>A hypervisor that sees the computer's network, and that a guest has taken over.</summary>
+    [Fact]
+    public async Task Hypervisor_ReachesNothing()
+    {
+        var (_, lease) = await AddGuestAsync();
+        var host = HostListener();
+        foreach (var address in new[] { $"{World}:{Port}", $"127.0.0.1:{host}" })
+        {
+            Assert.True(await ConnectsAsUserAsync(lease.UserId - 1, address), $"others reach {address}");
+            Assert.False(await ConnectsAsUserAsync(lease.UserId, address), $"a hypervisor reaches {address}");
+        }
+    }
+
     [Fact]
     public async Task Guest_WithAnothersAddress_IsNotHeard()
     {
@@ -243,6 +256,13 @@ public sealed class GuestBridgeTests : IAsyncLifetime
         listener.Bind(new IPEndPoint(IPAddress.Any, 0));
         listener.Listen();
         return ((IPEndPoint)listener.LocalEndPoint!).Port;
+    }
+
+    private static async Task<bool> ConnectsAsUserAsync(uint user, string address)
+    {
+        var program = Unprivileged.Wrap(new Command("curl", "-s", "--max-time", "1", $"http://{address}"), user);
+        const int NoConnection = 7;
+        return (await CommandRunner.RunAsync(program, CancellationToken.None)).ExitCode != NoConnection;
     }
 
     private static async Task<bool> ConnectsAsync(TestNamespace? from, string address, int port, IPAddress? source = null)
