@@ -3,7 +3,6 @@ using System.Security.Cryptography;
 using NanoVms.Agent;
 using NanoVms.Drivers;
 using NanoVms.Network;
-using NanoVms.Snapshots;
 
 namespace NanoVms.Machines;
 
@@ -17,8 +16,6 @@ internal sealed class MachineLife
     private const int Sigterm = 15;
     private const int SeedBytes = 64;
 
-    /// <summary>After this a guest goes on by itself, should the host die meanwhile.</summary>
-    private static readonly TimeSpan FreezeLimit = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan PowerOffLimit = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan OutputLimit = TimeSpan.FromSeconds(1);
     private readonly MachineContext _context;
@@ -115,7 +112,6 @@ internal sealed class MachineLife
         }
     }
 
-    /// <summary>Steps: 1 the guest becomes still, 2 halts, 3 is saved, 4 goes on.</summary>
     public async Task SnapshotAsync(string folder, CancellationToken cancellationToken)
     {
         await _changing.WaitAsync(cancellationToken);
@@ -123,51 +119,12 @@ internal sealed class MachineLife
         {
             if (_state != MachineState.Running || _hypervisor is null)
                 throw new MachineException($"Machine {Record.Id} is {_state}; only a running machine can be snapshotted.");
-            if (!_context.Drivers.Of(Record).Capabilities.HasFlag(DriverCapabilities.Snapshot))
-                throw new MachineException($"Machine {Record.Id} cannot be snapshotted: driver '{Record.Driver}' cannot do that.");
-            if (Record.Spec.Drives.FirstOrDefault(drive => !drive.ReadOnly) is { } drive)
-                throw new MachineException($"Machine {Record.Id} cannot be snapshotted: what is on its drive '{drive.Name}' would not be saved with it, and two machines must not write to one drive.");
-
-            // 1
-            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _gone.Token);
-            var agent = await GetAgentAsync(limit.Token);
-            await agent.FreezeAsync(FreezeLimit, limit.Token);
-            try
-            {
-                // 2
-                await _hypervisor.PauseAsync(cancellationToken);
-                try
-                {
-                    // 3
-                    await SnapshotWriter.WriteAsync(folder, _parts.Folder, Record, _hypervisor, _context.Time, cancellationToken);
-                }
-                finally
-                {
-                    // 4
-                    await _hypervisor.ResumeAsync(CancellationToken.None);
-                }
-            }
-            finally
-            {
-                await ThawAsync();
-            }
-        }
-        catch (Exception e) when (e is AgentException or HypervisorException or IOException or UnauthorizedAccessException)
-        {
-            throw new MachineException($"Machine {Record.Id} was not snapshotted: {e.Message}", e) { IsTransient = true };
+            await new MachineSaving(_context, _parts, this, _hypervisor).RunAsync(folder, cancellationToken);
         }
         finally
         {
             _ = _changing.Release();
         }
-    }
-
-    private async Task ThawAsync()
-    {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(_gone.Token);
-        limit.CancelAfter(PowerOffLimit);
-        var agent = await GetAgentAsync(limit.Token);
-        await agent.ThawAsync(new ThawConfig { UtcNow = _context.Time.GetUtcNow(), RandomSeed = RandomNumberGenerator.GetBytes(SeedBytes) }, limit.Token);
     }
 
     public Task StopAsync(TimeSpan grace)

@@ -1,0 +1,70 @@
+using System.Security.Cryptography;
+using NanoVms.Agent;
+using NanoVms.Drivers;
+using NanoVms.Snapshots;
+
+namespace NanoVms.Machines;
+
+/// <summary>Saves a running machine. Nothing else changes it meanwhile.</summary>
+internal sealed class MachineSaving(MachineContext context, MachineParts parts, MachineLife life, IHypervisor hypervisor)
+{
+    private const int SeedBytes = 64;
+    private static readonly TimeSpan ThawLimit = TimeSpan.FromSeconds(10);
+
+    /// <summary>After this a guest goes on by itself, should the host die meanwhile.</summary>
+    private static readonly TimeSpan FreezeLimit = TimeSpan.FromMinutes(1);
+
+    /// <summary>Steps: 1 the guest becomes still, 2 halts, 3 is saved, 4 goes on.</summary>
+    /// <exception cref="MachineException">It cannot be saved; it goes on.</exception>
+    public async Task RunAsync(string folder, CancellationToken cancellationToken)
+    {
+        var record = parts.Record;
+        if (!context.Drivers.Of(record).Capabilities.HasFlag(DriverCapabilities.Snapshot))
+            throw new MachineException($"Machine {record.Id} cannot be snapshotted: driver '{record.Driver}' cannot do that.");
+        if (record.Spec.Drives.FirstOrDefault(drive => !drive.ReadOnly) is { } drive)
+            throw new MachineException($"Machine {record.Id} cannot be snapshotted: what is on its drive '{drive.Name}' would not be saved with it, and two machines must not write to one drive.");
+        try
+        {
+            // 1
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, life.Gone);
+            var agent = await life.GetAgentAsync(limit.Token);
+            await agent.FreezeAsync(FreezeLimit, limit.Token);
+            try
+            {
+                await SaveAsync(folder, cancellationToken);
+            }
+            finally
+            {
+                await ThawAsync();
+            }
+        }
+        catch (Exception e) when (e is AgentException or HypervisorException or IOException or UnauthorizedAccessException)
+        {
+            throw new MachineException($"Machine {record.Id} was not snapshotted: {e.Message}", e) { IsTransient = true };
+        }
+    }
+
+    private async Task SaveAsync(string folder, CancellationToken cancellationToken)
+    {
+        // 2
+        await hypervisor.PauseAsync(cancellationToken);
+        try
+        {
+            // 3
+            await SnapshotWriter.WriteAsync(folder, parts.Folder, parts.Record, hypervisor, context.Time, cancellationToken);
+        }
+        finally
+        {
+            // 4
+            await hypervisor.ResumeAsync(CancellationToken.None);
+        }
+    }
+
+    private async Task ThawAsync()
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(life.Gone);
+        limit.CancelAfter(ThawLimit);
+        var agent = await life.GetAgentAsync(limit.Token);
+        await agent.ThawAsync(new ThawConfig { UtcNow = context.Time.GetUtcNow(), RandomSeed = RandomNumberGenerator.GetBytes(SeedBytes) }, limit.Token);
+    }
+}
