@@ -4,6 +4,8 @@ using BytePort.Bench.Deploy;
 using BytePort.Bench.Edge;
 using BytePort.Bench.Machines;
 
+const int ContainerRounds = 21;
+
 return args switch
 {
     [EdgeProcess.Verb, .. var rest] => await EdgeProcess.RunAsync(rest),
@@ -12,6 +14,7 @@ return args switch
     ["edge", "--quick"] => await RunEdgeAsync(quick: true),
     ["machines"] => await RunMachinesAsync(rounds: 5),
     ["machines", var rounds] when int.TryParse(rounds, CultureInfo.InvariantCulture, out var number) && number > 0 => await RunMachinesAsync(number),
+    ["containers"] => await ContainerBench.RunAsync(Setting("BYTEPORT_AGENT"), ContainerRounds),
     ["deploy"] => await RunDeployAsync(),
     _ => Usage(),
 };
@@ -31,7 +34,11 @@ static async Task<int> RunAllAsync()
 
 static Task<int> RunEdgeAsync(bool quick) => EdgeBench.RunAsync(quick);
 
-static Task<int> RunMachinesAsync(int rounds) => MachineBench.RunAsync(Setting("BYTEPORT_AGENT"), rounds);
+static async Task<int> RunMachinesAsync(int rounds)
+{
+    var failed = await MachineBench.RunAsync(Setting("BYTEPORT_AGENT"), rounds);
+    return Math.Max(failed, await ContainerBench.RunAsync(Setting("BYTEPORT_AGENT"), ContainerRounds));
+}
 
 static Task<int> RunDeployAsync() => DeployBench.RunAsync(Setting("BYTEPORT_PROGRAMS"));
 
@@ -41,6 +48,6 @@ static string Setting(string name) =>
 
 static int Usage()
 {
-    Console.Error.WriteLine("Which bench? ./byteport bench [all | edge [--quick] | machines [ROUNDS] | deploy]");
+    Console.Error.WriteLine("Which bench? ./byteport bench [all | edge [--quick] | machines [ROUNDS] | containers | deploy]");
     return 2;
 }

@@ -79,7 +79,7 @@ internal static class MachineBench
         }
     }
 
-    private static ProcessSpec NodeServer(StackImage node) => new()
+    internal static ProcessSpec NodeServer(StackImage node) => new()
     {
         Command = ["node", "-e", "require('http').createServer((q, r) => r.end('ok')).listen(8080)"],
         Environment = node.Environment,

@@ -16,6 +16,9 @@ internal sealed record MachinePlan(
     /// <summary>The network that a container's card is to be plugged into; null without a card.</summary>
     public GuestBridge? Bridge { get; init; }
 
+    /// <summary>Completes when the writable layer is made; for virtual machines it is already.</summary>
+    public Task DiskReady { get; init; } = Task.CompletedTask;
+
     /// <summary>The agent's program on this computer, for machines without a kernel of their own; null when the host was not told.</summary>
     public string? AgentPath { get; init; }
 }

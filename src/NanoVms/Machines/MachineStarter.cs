@@ -98,10 +98,11 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
         var cgroup = context.CgroupOf(record.Id);
         var hasKernel = start.Driver.Capabilities.HasFlag(DriverCapabilities.OwnKernel);
         SafeFileHandle? tap = null;
+        var making = Task.CompletedTask;
         try
         {
             var restore = start as MachineRestore;
-            var making = restore is null
+            making = restore is null
                 ? MachineDisk.CreateAsync(disk, record.Spec.DiskBytes, cancellationToken)
                 : MachineDisk.RestoreAsync(disk, restore.Folder, restore.Snapshot, cancellationToken);
             var plugging = record.Spec.Network == NetworkMode.Nat ? PlugAsync() : Task.CompletedTask;
@@ -109,13 +110,14 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
             // With a kernel of its own a guest has no more processors than it was given; else it would have all.
             if (!hasKernel)
                 cgroup.LimitCpu(record.Spec.Cpus);
-            await Task.WhenAll(making, plugging);
+            await (hasKernel ? Task.WhenAll(making, plugging) : plugging);
 
             var plan = new MachinePlan(
                 context.Bridge.HostId, record.Id, record.Spec, start.Boot, parts.Lease, parts.Folder, disk, tap, context.Bridge.Mtu, restore?.Folder)
             {
                 Bridge = record.Spec.Network == NetworkMode.Nat ? context.Bridge : null,
                 AgentPath = options.AgentPath,
+                DiskReady = making,
             };
             var process = await start.Driver.LaunchAsync(plan, errors, cancellationToken);
             // The state file first: a process that it does not name would only be found by looking at all of them.
@@ -127,6 +129,8 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
         {
             // The hypervisor has its own; with this one closed the tap ends with it.
             tap?.Dispose();
+            // Nothing may be written into the folder after its removal. Whether it failed, the driver was told.
+            await making.ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         }
 
         async Task PlugAsync()

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using NanoVms.Commands;
 using NanoVms.Machines;
 using NanoVms.Network;
@@ -83,11 +84,10 @@ internal sealed class ContainerDriver(TimeProvider time) : IMachineDriver
         await using var namespaces = await Namespaces.CreateAsync(users, cancellationToken);
 
         // 3
-        var launch = new ContainerLaunch(plan, runtime, agent, users, namespaces, console);
-        var launching = RunAside(() => launch.Run(listener));
         var plugging = plan.Bridge is { } bridge
             ? bridge.PlugCableAsync(plan.Lease, namespaces.ProcessId, cancellationToken)
             : CommandRunner.RunCheckedAsync(IpCommands.BatchIn(namespaces.ProcessId, IpCommands.BringUp("lo")), cancellationToken);
+        var launching = LaunchAsync(new ContainerLaunch(plan, runtime, agent, users, namespaces, console), listener);
         try
         {
             await Task.WhenAll(launching, plugging);
@@ -98,6 +98,12 @@ internal sealed class ContainerDriver(TimeProvider time) : IMachineDriver
             await (await launching).KillAsync(time, CancellationToken.None);
             throw;
         }
+    }
+
+    private static async Task<ProcessIdentity> LaunchAsync(ContainerLaunch launch, SafeHandle listener)
+    {
+        await launch.Plan.DiskReady;
+        return await RunAside(() => launch.Run(listener));
     }
 
     /// <summary>Disks go with the container's mounts; drives are devices of the computer.</summary>

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using NanoVms.Commands;
 using NanoVms.Machines.Cgroups;
@@ -53,7 +54,7 @@ internal sealed record ContainerLaunch(MachinePlan Plan, string Runtime, string 
     /// </remarks>
     /// <exception cref="CommandException">The runtime failed.</exception>
     /// <exception cref="IOException">The kernel refused a device or a mount.</exception>
-    public ProcessIdentity Run(SafeFileHandle listener)
+    public ProcessIdentity Run(SafeHandle listener)
     {
         var (spec, label) = (Plan.Spec, LabelOf(Plan.MachineId));
         var devices = new List<LoopDevice>();

@@ -289,7 +289,7 @@ public sealed class ContainerDriverTests
         }
 
         Assert.Empty(await test.LeftoversAsync());
-        Assert.InRange(Directory.GetFiles("/proc/self/fd").Length, 0, descriptors + 5);
+        Assert.InRange(Directory.GetFiles("/proc/self/fd").Length, 0, descriptors + 10);
     }
 
     private static async Task<TestHost> OpenAsync() => await TestHost.OpenAsync(await AgentBinary.PathAsync);
