@@ -9,7 +9,6 @@ namespace NanoVms.Drivers.Qemu;
 internal sealed class QemuInstance : IAsyncDisposable
 {
     public const string MonitorSocket = "monitor.sock";
-    private const int ConsoleLines = 40;
     private static readonly TimeSpan QuitLimit = TimeSpan.FromSeconds(2);
     private readonly QmpClient _monitor;
 
@@ -101,13 +100,5 @@ internal sealed class QemuInstance : IAsyncDisposable
     public ValueTask DisposeAsync() => _monitor.DisposeAsync();
 
     /// <summary>The last lines as text without control characters: the guest writes what it likes.</summary>
-    internal static string Tail(byte[] console)
-    {
-        var text = Encoding.UTF8.GetString(console);
-        var lines = text
-            .Split('\n')
-            .Select(line => string.Concat(line.Where(c => !char.IsControl(c) || c == '\t')).TrimEnd())
-            .Where(line => line.Length > 0);
-        return string.Join('\n', lines.TakeLast(ConsoleLines));
-    }
+    internal static string Tail(byte[] console) => ConsoleText.Tail(Encoding.UTF8.GetString(console));
 }

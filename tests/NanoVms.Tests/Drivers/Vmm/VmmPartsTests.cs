@@ -1,4 +1,5 @@
 using NanoVms.Commands;
+using NanoVms.Drivers;
 using NanoVms.Drivers.Vmm;
 using NanoVms.Network;
 

@@ -1,6 +1,6 @@
 using NanoVms.Commands;
 
-namespace NanoVms.Drivers.Vmm;
+namespace NanoVms.Drivers;
 
 /// <summary>The end of what a guest wrote to its console, at most 64 KiB, thread safe.</summary>
 internal sealed class ConsoleText
