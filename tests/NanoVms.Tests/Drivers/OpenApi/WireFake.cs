@@ -42,7 +42,8 @@ internal abstract class WireFake(string document, string prefix) : IAsyncDisposa
 
     public async Task StartAsync(string socket)
     {
-        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = "/" });
+        // Its settings are watched for changes, so not in a large folder, and not in the working folder, which may be closed.
+        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(options =>
         {
