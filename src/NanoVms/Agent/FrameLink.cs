@@ -237,6 +237,11 @@ internal sealed class FrameLink(Stream stream, TimeProvider time) : IAsyncDispos
         {
             End(Lost(failure));
         }
+        catch (Exception failure)
+        {
+            // Whatever a guest found to send: without a reader everybody who waits would wait for ever.
+            End(new AgentException($"The channel to the guest's agent failed, so it was closed: {failure.Message}", failure));
+        }
     }
 
     private void Dispatch(ReadOnlySpan<byte> bytes)
@@ -268,12 +273,21 @@ internal sealed class FrameLink(Stream stream, TimeProvider time) : IAsyncDispos
     {
         if (Interlocked.CompareExchange(ref _failure, failure, null) is not null)
             return;
-        _closing.Cancel();
+        // First who waits, as closing runs foreign code that may fail.
         _ended.TrySetResult();
         foreach (var answer in _pending.Values)
             answer.Fail(failure);
         if (_mainExited.TrySetException(failure))
             _ = _mainExited.Task.Exception;
+        try
+        {
+            _closing.Cancel();
+        }
+        catch (Exception e) when (e is AggregateException or ObjectDisposedException)
+        {
+            // A disposal came first, or a callback failed: either way nothing is written or read any more.
+        }
+
         if (!failure.IsTransient)
             stream.Dispose();
     }
