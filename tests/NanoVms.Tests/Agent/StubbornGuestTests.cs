@@ -150,10 +150,11 @@ public sealed class StubbornGuestTests
 
     private async Task AssertBrokenAsync(byte[] answer, Func<AgentConnection, Task>? action = null)
     {
+        var asked = action is null ? FrameType.Exec : FrameType.ListServices;
         await using var guest = FakeGuest.Start(async (stream, token) =>
         {
             await stream.WriteAsync(FrameTests.Wire(FrameType.HelloAck, 0, FakeGuest.Ack(token)));
-            await FakeGuest.ReadFrameAsync(stream, action is null ? FrameType.Exec : FrameType.ListServices);
+            await FakeGuest.ReadFrameAsync(stream, asked);
             await stream.WriteAsync(answer);
         });
         await using var connection = await ConnectAsync(guest);
