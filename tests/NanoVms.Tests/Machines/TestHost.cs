@@ -80,7 +80,7 @@ internal sealed class TestHost : IAsyncDisposable
     }
 
     public IEnumerable<string> Processes() => Directory.EnumerateDirectories("/proc")
-        .Where(path => int.TryParse(Path.GetFileName(path), out _) && ReadOrEmpty(path + "/cmdline")is var arguments
+        .Where(path => int.TryParse(Path.GetFileName(path), out _) && ReadOrEmpty(path + "/cmdline") is var arguments
             && (arguments.Contains($"guest={HostId}.", StringComparison.Ordinal) || arguments.Contains($"nanovms-{HostId}-", StringComparison.Ordinal)));
 
     public async ValueTask DisposeAsync()

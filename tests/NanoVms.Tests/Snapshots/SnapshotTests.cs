@@ -113,5 +113,6 @@ public sealed class SnapshotTests : IDisposable
         RandomAccess.Write(file, [value], place);
     }
 
-    private static async Task<int> CountAsync(Machine machine) => int.Parse((await TestHost.RunAsync(machine, "cat /count")).Output);
+    private static async Task<int> CountAsync(Machine machine) =>
+        int.Parse((await TestHost.RunAsync(machine, "until [ -e /count ]; do sleep 0.05; done; cat /count")).Output);
 }
