@@ -28,9 +28,9 @@ internal sealed class MachineSaving(MachineContext context, MachineParts parts, 
             // 1
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, life.Gone);
             var agent = await life.GetAgentAsync(limit.Token);
-            await agent.FreezeAsync(FreezeLimit, limit.Token);
             try
             {
+                await agent.FreezeAsync(FreezeLimit, limit.Token);
                 await SaveAsync(folder, cancellationToken);
             }
             finally
@@ -41,6 +41,10 @@ internal sealed class MachineSaving(MachineContext context, MachineParts parts, 
         catch (Exception e) when (e is AgentException or HypervisorException or IOException or UnauthorizedAccessException)
         {
             throw new MachineException($"Machine {record.Id} was not snapshotted: {e.Message}", e) { IsTransient = true };
+        }
+        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new MachineException($"Machine {record.Id} was not snapshotted: it ended, or its agent did not answer.", e) { IsTransient = true };
         }
     }
 

@@ -69,10 +69,13 @@ public sealed class SnapshotTests : IDisposable
         var machine = await test.StartAsync(Counting);
         _ = await machine.SnapshotAsync(Snapshot, CancellationToken.None);
         Assert.Contains("is there already", (await Assert.ThrowsAsync<MachineException>(() => machine.SnapshotAsync(Snapshot, CancellationToken.None))).Message, StringComparison.Ordinal);
+        using (var canceled = new CancellationTokenSource(TimeSpan.FromMilliseconds(40)))
+            _ = await Assert.ThrowsAnyAsync<OperationCanceledException>(() => machine.SnapshotAsync(Snapshot + "-canceled", canceled.Token));
+        Assert.Equal(["one"], Directory.EnumerateDirectories(_folder).Select(Path.GetFileName));
         Assert.Equal(MachineState.Running, machine.State);
         var count = await CountAsync(machine);
         await Task.Delay(300, CancellationToken.None);
-        Assert.True(await CountAsync(machine) > count, "The refused snapshot left the machine still.");
+        Assert.True(await CountAsync(machine) > count, "The refused or canceled snapshot left the machine still.");
         await machine.StopAsync(TimeSpan.Zero, CancellationToken.None);
 
         Assert.Contains("memory", (await Refused(spec => spec with { MemoryMiB = 128 })).Message, StringComparison.Ordinal);

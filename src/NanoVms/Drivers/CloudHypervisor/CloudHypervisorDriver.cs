@@ -24,8 +24,8 @@ internal sealed class CloudHypervisorDriver(
     private const int OwnMiB = 96;
     private const int MaxConfig = 1 << 20;
 
-    /// <summary>The first that can be told to send the console to a socket and is told <c>payload</c>.</summary>
-    private static readonly Version Oldest = new(36, 0);
+    /// <summary>Version 36 is the first that can be told to send the console to a socket and is told <c>payload</c>.</summary>
+    private static readonly VmmStatus Status = new(DriverName, "Cloud Hypervisor", "https://github.com/cloud-hypervisor/cloud-hypervisor", new Version(36, 0));
 
     /// <summary>Launched and not attached yet.</summary>
     private readonly ConcurrentDictionary<ProcessIdentity, CloudHypervisorPlan> _launched = new();
@@ -35,29 +35,7 @@ internal sealed class CloudHypervisorDriver(
     public DriverCapabilities Capabilities =>
         DriverCapabilities.OwnKernel | DriverCapabilities.Pause | DriverCapabilities.Snapshot | DriverCapabilities.Drives | DriverCapabilities.MemoryReturn;
 
-    public async Task<DriverStatus> GetStatusAsync(CancellationToken cancellationToken)
-    {
-        if (ProgramLocator.Find(program) is not { } path)
-        {
-            return Unusable(
-                $"There is no '{program}' in the search path. Put the program of a release of https://github.com/cloud-hypervisor/cloud-hypervisor into /usr/local/bin.");
-        }
-
-        try
-        {
-            var version = await VmmVersion.FindAsync(path, cancellationToken);
-            if (version is null || version < Oldest)
-                return Unusable($"{path} is version {version?.ToString() ?? "unknown"}; {Oldest} is the first that works here.");
-            var kvm = await probe(cancellationToken);
-            return kvm.IsUsable
-                ? new DriverStatus(Name, true, true, $"Cloud Hypervisor {version}. {kvm.Reason}")
-                : Unusable($"Cloud Hypervisor {version} needs KVM. {kvm.Reason}");
-        }
-        catch (CommandException e)
-        {
-            return Unusable(e.Message);
-        }
-    }
+    public Task<DriverStatus> GetStatusAsync(CancellationToken cancellationToken) => Status.FindAsync(program, probe, cancellationToken);
 
     public IEnumerable<string> FindErrors(MachineSpec spec)
     {
@@ -87,7 +65,7 @@ internal sealed class CloudHypervisorDriver(
             folder.AddReadable(CloudHypervisorPlan.LayerName(i), plan.Spec.Layers[i]);
         folder.AddWritable(CloudHypervisorPlan.Disk, plan.DiskPath);
         for (var i = 0; i < plan.Spec.Drives.Count; i++)
-            AddDrive(folder, CloudHypervisorPlan.DriveName(i), plan.Spec.Drives[i]);
+            folder.AddDrive(CloudHypervisorPlan.DriveName(i), plan.Spec.Drives[i]);
         if (plan.Restore is not null)
             await AddSnapshotAsync(folder, plan, plan.Restore, cancellationToken);
 
@@ -126,14 +104,4 @@ internal sealed class CloudHypervisorDriver(
         var own = CloudHypervisorPlan.WithTap(await File.ReadAllTextAsync(config, cancellationToken), plan.Tap is null ? null : plan.Lease.Tap);
         await folder.AddTextAsync($"{CloudHypervisorPlan.LoadFolder}/{CloudHypervisorPlan.ConfigFile}", own, cancellationToken);
     }
-
-    private static void AddDrive(RunFolder folder, string name, DriveSpec drive)
-    {
-        if (drive.ReadOnly)
-            folder.AddReadable(name, drive.Path);
-        else
-            folder.AddWritable(name, drive.Path);
-    }
-
-    private DriverStatus Unusable(string reason) => new(Name, false, false, reason);
 }

@@ -22,8 +22,8 @@ internal sealed class FirecrackerDriver(
     /// <summary>MiB that Firecracker itself may use: 5, and what the kernel needs for page tables and buffers.</summary>
     private const int OwnMiB = 64;
 
-    /// <summary>The first that describes devices by ACPI, which Debian's kernel needs.</summary>
-    private static readonly Version Oldest = new(1, 8);
+    /// <summary>Version 1.8 is the first that describes devices by ACPI, which Debian's kernel needs.</summary>
+    private static readonly VmmStatus Status = new(DriverName, "Firecracker", "https://github.com/firecracker-microvm/firecracker", new Version(1, 8));
 
     /// <summary>Launched and not attached yet.</summary>
     private readonly ConcurrentDictionary<ProcessIdentity, FirecrackerPlan> _launched = new();
@@ -33,29 +33,7 @@ internal sealed class FirecrackerDriver(
     public DriverCapabilities Capabilities =>
         DriverCapabilities.OwnKernel | DriverCapabilities.Pause | DriverCapabilities.Snapshot | DriverCapabilities.Drives | DriverCapabilities.MemoryReturn;
 
-    public async Task<DriverStatus> GetStatusAsync(CancellationToken cancellationToken)
-    {
-        if (ProgramLocator.Find(program) is not { } path)
-        {
-            return Unusable(
-                $"There is no '{program}' in the search path. Put the program of a release of https://github.com/firecracker-microvm/firecracker into /usr/local/bin.");
-        }
-
-        try
-        {
-            var version = await VmmVersion.FindAsync(path, cancellationToken);
-            if (version is null || version < Oldest)
-                return Unusable($"{path} is version {version?.ToString() ?? "unknown"}; {Oldest} is the first that works with the guests' kernel.");
-            var kvm = await probe(cancellationToken);
-            return kvm.IsUsable
-                ? new DriverStatus(Name, true, true, $"Firecracker {version}. {kvm.Reason}")
-                : Unusable($"Firecracker {version} needs KVM. {kvm.Reason}");
-        }
-        catch (CommandException e)
-        {
-            return Unusable(e.Message);
-        }
-    }
+    public Task<DriverStatus> GetStatusAsync(CancellationToken cancellationToken) => Status.FindAsync(program, probe, cancellationToken);
 
     public IEnumerable<string> FindErrors(MachineSpec spec)
     {
@@ -92,7 +70,7 @@ internal sealed class FirecrackerDriver(
             folder.AddReadable(FirecrackerPlan.LayerName(i), plan.Spec.Layers[i]);
         folder.AddWritable(FirecrackerPlan.Disk, plan.DiskPath);
         for (var i = 0; i < plan.Spec.Drives.Count; i++)
-            AddDrive(folder, FirecrackerPlan.DriveName(i), plan.Spec.Drives[i]);
+            folder.AddDrive(FirecrackerPlan.DriveName(i), plan.Spec.Drives[i]);
         if (plan.Restore is not null)
         {
             folder.AddReadable(FirecrackerSnapshot.State, Path.Combine(plan.Restore, FirecrackerSnapshot.State));
@@ -111,14 +89,4 @@ internal sealed class FirecrackerDriver(
         new FirecrackerProcess(folder, process, _launched.TryRemove(process, out var plan) ? plan : null, time);
 
     public Task RemoveAsync(string folder, MachineRecord record, CancellationToken cancellationToken) => LentTap.RemoveAsync(folder, cancellationToken);
-
-    private static void AddDrive(RunFolder folder, string name, DriveSpec drive)
-    {
-        if (drive.ReadOnly)
-            folder.AddReadable(name, drive.Path);
-        else
-            folder.AddWritable(name, drive.Path);
-    }
-
-    private DriverStatus Unusable(string reason) => new(Name, false, false, reason);
 }

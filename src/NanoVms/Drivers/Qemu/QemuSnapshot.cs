@@ -1,6 +1,4 @@
-using System.Text.Json.Serialization;
 using Microsoft.Win32.SafeHandles;
-using NanoVms.Commands;
 using NanoVms.Snapshots;
 
 namespace NanoVms.Drivers.Qemu;
@@ -16,27 +14,30 @@ internal static class QemuSnapshot
     public static async Task WriteAsync(string folder, SafeFileHandle memory, SafeFileHandle state, CancellationToken cancellationToken)
     {
         using var copy = File.OpenHandle(Path.Combine(folder, Memory), FileMode.CreateNew, FileAccess.ReadWrite);
-        var sums = new QemuSnapshotSums(await SparseCopy.CopyAsync(memory, copy, cancellationToken), await SparseCopy.SumAsync(state, cancellationToken));
+        var sums = new SnapshotSums(new()
+        {
+            [Memory] = await SparseCopy.CopyAsync(memory, copy, cancellationToken),
+            [State] = await SparseCopy.SumAsync(state, cancellationToken),
+        });
         RandomAccess.FlushToDisk(copy);
         RandomAccess.FlushToDisk(state);
-        SafeFile.WriteJson(Path.Combine(folder, Sums), sums, QemuSnapshotJson.Default.QemuSnapshotSums);
+        sums.Write(folder, Sums);
     }
 
     /// <summary>The memory, copied for one machine, checked along with the devices' state.</summary>
     /// <exception cref="SnapshotException">A file is missing or damaged.</exception>
     public static async Task<SafeFileHandle> ReadMemoryAsync(string folder, CancellationToken cancellationToken)
     {
-        var sums = SafeFile.ReadJson(Path.Combine(folder, Sums), QemuSnapshotJson.Default.QemuSnapshotSums)
-            ?? throw new SnapshotException($"Snapshot {folder} is not complete: {Sums} is missing or cannot be read. Take it again.");
+        var sums = SnapshotSums.Read(folder, Sums);
         try
         {
             using var state = File.OpenHandle(Path.Combine(folder, State));
-            SnapshotException.ThrowIfDamaged(folder, State, sums.State, await SparseCopy.SumAsync(state, cancellationToken));
+            sums.Check(folder, State, await SparseCopy.SumAsync(state, cancellationToken));
             using var saved = File.OpenHandle(Path.Combine(folder, Memory));
             var memory = QemuMemory.Create((int)(RandomAccess.GetLength(saved) >> 20));
             try
             {
-                SnapshotException.ThrowIfDamaged(folder, Memory, sums.Memory, await SparseCopy.CopyAsync(saved, memory, cancellationToken));
+                sums.Check(folder, Memory, await SparseCopy.CopyAsync(saved, memory, cancellationToken));
                 return memory;
             }
             catch
@@ -51,9 +52,3 @@ internal static class QemuSnapshot
         }
     }
 }
-
-internal sealed record QemuSnapshotSums(uint[] Memory, uint[] State);
-
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
-[JsonSerializable(typeof(QemuSnapshotSums))]
-internal sealed partial class QemuSnapshotJson : JsonSerializerContext;

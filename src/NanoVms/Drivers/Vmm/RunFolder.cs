@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using NanoVms.Commands;
 using NanoVms.Images;
+using NanoVms.Machines;
 
 namespace NanoVms.Drivers.Vmm;
 
@@ -46,6 +47,16 @@ internal sealed class RunFolder : IDisposable
     {
         Add(name, File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete));
         FileOwner.Set(File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path, _user, _user);
+    }
+
+    /// <summary>A drive, as it may be used.</summary>
+    /// <exception cref="IOException">It is not there, or users may not read it.</exception>
+    public void AddDrive(string name, DriveSpec drive)
+    {
+        if (drive.ReadOnly)
+            AddReadable(name, drive.Path);
+        else
+            AddWritable(name, drive.Path);
     }
 
     /// <summary>Something open; it is closed here with this object.</summary>

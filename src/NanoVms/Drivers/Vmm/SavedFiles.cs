@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Json.Serialization;
 using NanoVms.Commands;
 using NanoVms.Images;
 using NanoVms.Snapshots;
@@ -52,7 +51,7 @@ internal sealed record SavedFiles(string SumsFile, IReadOnlyList<string> Names)
                 RandomAccess.FlushToDisk(copy);
             }
 
-            SafeFile.WriteJson(Path.Combine(folder, SumsFile), new SavedSums(sums), SavedJson.Default.SavedSums);
+            new SnapshotSums(sums).Write(folder, SumsFile);
         }
         finally
         {
@@ -64,14 +63,13 @@ internal sealed record SavedFiles(string SumsFile, IReadOnlyList<string> Names)
     /// <exception cref="SnapshotException">A file is missing or damaged.</exception>
     public async Task CheckAsync(string folder, CancellationToken cancellationToken)
     {
-        var sums = SafeFile.ReadJson(Path.Combine(folder, SumsFile), SavedJson.Default.SavedSums)
-            ?? throw new SnapshotException($"Snapshot {folder} is not complete: {SumsFile} is missing or cannot be read. Take it again.");
+        var sums = SnapshotSums.Read(folder, SumsFile);
         try
         {
             foreach (var name in Names)
             {
                 using var file = File.OpenHandle(Path.Combine(folder, name));
-                SnapshotException.ThrowIfDamaged(folder, name, sums.Files.GetValueOrDefault(name, []), await SparseCopy.SumAsync(file, cancellationToken));
+                sums.Check(folder, name, await SparseCopy.SumAsync(file, cancellationToken));
             }
         }
         catch (IOException e)
@@ -94,9 +92,3 @@ internal sealed record SavedFiles(string SumsFile, IReadOnlyList<string> Names)
         return file.Exists && file.LinkTarget is null && (file.Attributes & (FileAttributes.Directory | FileAttributes.Device)) == 0 && file.Length > 0;
     }
 }
-
-internal sealed record SavedSums(Dictionary<string, uint[]> Files);
-
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
-[JsonSerializable(typeof(SavedSums))]
-internal sealed partial class SavedJson : JsonSerializerContext;
