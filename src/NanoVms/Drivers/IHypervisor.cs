@@ -45,8 +45,11 @@ internal interface IHypervisor : IAsyncDisposable
     /// <param name="least">What it should keep, in bytes.</param>
     Task SqueezeAsync(long all, long least, CancellationToken cancellationToken);
 
-    /// <summary>The last lines that the guest's kernel and agent wrote, without control characters; empty when they are out of reach.</summary>
-    Task<string> TakeConsoleAsync(CancellationToken cancellationToken);
+    /// <summary>
+    /// What the guest's kernel and agent wrote to the console since the last call, as they wrote it: at most the last 64 KiB of that. Empty
+    /// when it is out of reach.
+    /// </summary>
+    Task<byte[]> ReadConsoleAsync(CancellationToken cancellationToken);
 
     /// <summary>Ends the process, by order or by force, and waits until it is gone with all that it held.</summary>
     Task TerminateAsync();

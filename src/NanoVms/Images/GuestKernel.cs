@@ -44,8 +44,9 @@ public sealed record GuestKernel(string VmlinuxPath, string Release, string Modu
     /// <summary>The kernel command line that boots fastest.</summary>
     /// <param name="tscKilohertz">The host's time stamp counter, <see cref="TimeStampCounter.GetKilohertz"/>.</param>
     /// <param name="hardware">True under KVM, false under TCG.</param>
+    /// <param name="quiet">True to have only what is wrong there.</param>
     /// <param name="console">True to have the kernel's messages on the first serial port.</param>
-    public static string CommandLine(long tscKilohertz, bool hardware, bool console = false)
+    public static string CommandLine(long tscKilohertz, bool hardware, bool console = false, bool quiet = true)
     {
         List<string> options =
         [
@@ -54,7 +55,7 @@ public sealed record GuestKernel(string VmlinuxPath, string Release, string Modu
             "reboot=t",
 
             // Only what is wrong.
-            "quiet",
+            .. quiet ? (string[])["quiet"] : [],
 
             // The counter has no reference to be measured by: calibration hangs every second boot. For the same want of a
             // reference the watchdog would call the counter unstable on a busy host and take a clock that is far worse.

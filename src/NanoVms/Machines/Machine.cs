@@ -11,6 +11,7 @@ public sealed class Machine
 {
     private static readonly TimeSpan AgentLimit = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan ConsoleStep = TimeSpan.FromMilliseconds(200);
     private readonly MachineLife _life;
 
     internal Machine(MachineLife life) => _life = life;
@@ -139,6 +140,43 @@ public sealed class Machine
     /// <exception cref="MachineException">As of <see cref="ExecAsync"/>, or it is no archive, or the guest cannot write it.</exception>
     public async Task CopyInAsync(Stream archive, string guestFolder, CancellationToken cancellationToken) =>
         await (await FilesAsync(cancellationToken)).CopyInAsync(archive, guestFolder, cancellationToken);
+
+    /// <summary>Takes the shared folders back as they are now; the machine goes on.</summary>
+    /// <exception cref="MachineException">As of <see cref="ExecAsync"/>, or one of them holds more than it may; it is as before on the host.</exception>
+    public async Task SyncAsync(CancellationToken cancellationToken)
+    {
+        ThrowIfUnreachable();
+        await _life.Sharing.TakeBackAsync(cancellationToken);
+    }
+
+    /// <summary>
+    /// What the guest's kernel and agent wrote to the console, from an offset on and then live, until the machine is gone. The first and the
+    /// last 64 KiB are kept, as the guest wrote them: make them harmless before they are shown.
+    /// </summary>
+    public async IAsyncEnumerable<ConsoleChunk> ReadConsoleAsync(long fromOffset, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var offset = fromOffset;
+        while (true)
+        {
+            var isGone = _life.Gone.IsCancellationRequested;
+            if (await _life.Console.ReadAsync(offset, cancellationToken) is { } chunk)
+            {
+                yield return chunk;
+                offset = chunk.Next;
+            }
+            else if (isGone)
+            {
+                yield break;
+            }
+            else
+            {
+                await _life.WaitAsync(ConsoleStep, cancellationToken);
+            }
+        }
+    }
+
+    /// <summary>A piece of what is kept of the console from an offset on; null when there is nothing.</summary>
+    public Task<ConsoleChunk?> PeekConsoleAsync(long fromOffset, CancellationToken cancellationToken) => _life.Console.ReadAsync(fromOffset, cancellationToken);
 
     /// <exception cref="MachineException">The machine ended, is paused, or its agent does not answer.</exception>
     public Task<MachineStats> GetStatsAsync(CancellationToken cancellationToken) =>

@@ -15,8 +15,12 @@ internal static class MachineDisk
     /// <summary>mke2fs 1.47 marks the tables of a fresh sparse file as zeroed; without that the guest writes zeroes for minutes.</summary>
     private const string Prezeroed = ",assume_storage_prezeroed=1";
 
-    public static Command Build(string path, bool prezeroed) => new(
-        "mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", "-O", "^has_journal,^resize_inode",
+    /// <summary>The file that a machine writes to.</summary>
+    public static string PathOf(string machineFolder, MachineSpec spec) => spec.DiskPath ?? Path.Combine(machineFolder, FileName);
+
+    /// <param name="journal">For a disk that outlives its machine, and with it a crash.</param>
+    public static Command Build(string path, bool prezeroed, bool journal = false) => new(
+        "mke2fs", "-q", "-F", "-t", "ext4", "-m", "0", "-O", journal ? "^resize_inode" : "^has_journal,^resize_inode",
         "-E", $"lazy_itable_init=1,nodiscard{(prezeroed ? Prezeroed : "")}", path)
     {
         Timeout = TimeSpan.FromMinutes(1),
@@ -40,14 +44,27 @@ internal static class MachineDisk
         }
     }
 
-    public static async Task CreateAsync(string path, long bytes, CancellationToken cancellationToken)
+    /// <summary>Makes a disk that outlives its machine, unless it is there.</summary>
+    public static async Task OpenPersistentAsync(string path, long bytes, CancellationToken cancellationToken)
+    {
+        if (File.Exists(path))
+            return;
+        _ = Directory.CreateDirectory(Path.GetDirectoryName(path)!, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        // It appears whole: half a disk would be taken for the machine's own after a crash.
+        var aside = path + ".new";
+        File.Delete(aside);
+        await CreateAsync(aside, bytes, cancellationToken, journal: true);
+        File.Move(aside, path);
+    }
+
+    public static async Task CreateAsync(string path, long bytes, CancellationToken cancellationToken, bool journal = false)
     {
         using (var file = File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite))
             RandomAccess.SetLength(file, bytes);
-        var result = await CommandRunner.RunAsync(Build(path, prezeroed: true), cancellationToken);
+        var result = await CommandRunner.RunAsync(Build(path, prezeroed: true, journal), cancellationToken);
         // An mke2fs before 1.47 does not know the option.
         if (!result.Succeeded)
-            result = await CommandRunner.RunAsync(Build(path, prezeroed: false), cancellationToken);
+            result = await CommandRunner.RunAsync(Build(path, prezeroed: false, journal), cancellationToken);
         if (!result.Succeeded)
         {
             throw new MachineException(

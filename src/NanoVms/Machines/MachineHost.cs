@@ -19,6 +19,7 @@ public sealed class MachineHost : IAsyncDisposable
     private readonly ConcurrentDictionary<string, MachineLife> _lives = new();
     private readonly CancellationTokenSource _closing = new();
     private readonly SemaphoreSlim _booting = new(Math.Max(2, Environment.ProcessorCount));
+    private readonly ConcurrentDictionary<string, byte> _disks = new();
     private readonly Lock _gate = new();
     private readonly HashSet<Task> _starts = [];
     private Task<BootFiles>? _boot;
@@ -93,10 +94,15 @@ public sealed class MachineHost : IAsyncDisposable
     /// As many machines boot at a time as the computer has processors; more wait their turn.
     /// </summary>
     /// <exception cref="MachineException">It did not come up. Nothing of it is left, as after a cancellation.</exception>
-    public Task<Machine> StartAsync(MachineSpec spec, ProcessSpec? main, CancellationToken cancellationToken)
+    public Task<Machine> StartAsync(MachineSpec spec, ProcessSpec? main, CancellationToken cancellationToken) =>
+        StartAsync(spec, main, null, cancellationToken);
+
+    /// <summary>The same, with what is done in the guest before the main process starts.</summary>
+    /// <exception cref="MachineException">As of the other, or the setup failed.</exception>
+    public Task<Machine> StartAsync(MachineSpec spec, ProcessSpec? main, MachineSetup? setup, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(spec);
-        return BringUpAsync(spec, (driver, boot) => new MachineBoot(driver, spec, boot, main), cancellationToken);
+        return BringUpAsync(spec, (driver, boot) => new MachineBoot(driver, spec, boot, main, setup), cancellationToken);
     }
 
     /// <summary>
@@ -108,9 +114,11 @@ public sealed class MachineHost : IAsyncDisposable
     public async Task<Machine> RestoreAsync(string folder, Func<MachineSpec, MachineSpec>? change, CancellationToken cancellationToken)
     {
         var snapshot = SnapshotManifest.Read(folder);
-        var saved = snapshot.Spec with { Driver = snapshot.Driver };
+        // What two machines must not share stays with the saved one.
+        var saved = snapshot.Spec with { Driver = snapshot.Driver, DiskPath = null, SharedFolders = [] };
         var spec = change?.Invoke(saved) ?? saved;
-        if (spec.Cpus != saved.Cpus || spec.MemoryMiB != saved.MemoryMiB || spec.DiskBytes != saved.DiskBytes || spec.Driver != saved.Driver
+        if (spec.Cpus != saved.Cpus || spec.MemoryMiB != saved.MemoryMiB || spec.DiskBytes != saved.DiskBytes || spec.Driver != saved.Driver || spec.DiskPath is not null
+            || spec.MachineType != saved.MachineType
             || spec.Network != saved.Network || !spec.Layers.SequenceEqual(saved.Layers) || !spec.Drives.SequenceEqual(saved.Drives))
             throw new MachineException($"Snapshot {folder} cannot become another machine: processors, memory, disk, layers, drives, network and driver stay as they were saved.");
         return await BringUpAsync(spec, (driver, boot) => new MachineRestore(driver, spec, boot, folder, snapshot), cancellationToken);
@@ -179,10 +187,13 @@ public sealed class MachineHost : IAsyncDisposable
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _closing.Token);
         var driver = MachineSpecRules.Check(spec, _context.Drivers);
         var boot = driver.Capabilities.HasFlag(DriverCapabilities.OwnKernel) ? await GetBootFilesAsync(either.Token) : new BootFiles("", "");
-        await _booting.WaitAsync(either.Token);
+        TakeDisk(spec);
+        var isBooting = 0;
         try
         {
-            var (parts, hypervisor, agent) = await _starter.StartAsync(start(driver, boot), either.Token);
+            await _booting.WaitAsync(either.Token);
+            isBooting = 1;
+            var (parts, hypervisor, agent) = await _starter.StartAsync(start(driver, boot), EndBoot, either.Token);
             var life = new MachineLife(_context, parts, hypervisor, agent, () => Forget(parts.Record.Id));
             var machine = new Machine(life);
             _lives[machine.Id] = life;
@@ -194,7 +205,32 @@ public sealed class MachineHost : IAsyncDisposable
         }
         finally
         {
-            _ = _booting.Release();
+            EndBoot();
+            if (spec.DiskPath is { } disk)
+                _ = _disks.TryRemove(disk, out _);
+        }
+
+        // What a machine runs before its main process may take long, and must not keep others from booting.
+        void EndBoot()
+        {
+            if (Interlocked.Exchange(ref isBooting, 0) == 1)
+                _ = _booting.Release();
+        }
+    }
+
+    /// <summary>Takes the disk that stays, for the time of the start; after it the machine has it.</summary>
+    private void TakeDisk(MachineSpec spec)
+    {
+        if (spec.DiskPath is not { } disk)
+            return;
+        lock (_disks)
+        {
+            var holder = _lives.Values.FirstOrDefault(life => life.Record.Spec.DiskPath == disk && !life.Ended.IsCompleted)?.Record.Id;
+            if (holder is not null || !_disks.TryAdd(disk, default))
+            {
+                throw new MachineException(
+                    $"Machine '{spec.Name}' was not started: {(holder is null ? "another one that is starting" : $"machine {holder}")} has the disk that stays; one at a time may. Stop that one first.");
+            }
         }
     }
 

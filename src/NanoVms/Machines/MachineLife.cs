@@ -23,6 +23,8 @@ internal sealed class MachineLife
     private readonly IHypervisor? _hypervisor;
     private readonly AgentLink? _agent;
     private readonly Action _forget;
+    private readonly MachineConsole _console;
+    private readonly MachineSharing _sharing;
     private readonly Lock _gate = new();
     private readonly SemaphoreSlim _changing = new(1);
     private readonly CancellationTokenSource _gone = new();
@@ -45,6 +47,8 @@ internal sealed class MachineLife
         _hypervisor = hypervisor;
         _agent = agent;
         _forget = forget;
+        _console = new MachineConsole(parts.Folder, hypervisor);
+        _sharing = new MachineSharing(context, this);
         _graceOver = new CancellationTokenSource(Timeout.InfiniteTimeSpan, context.Time);
     }
 
@@ -82,6 +86,17 @@ internal sealed class MachineLife
 
     public Task<AgentConnection> GetAgentAsync(CancellationToken cancellationToken) =>
         _agent?.GetAsync(cancellationToken) ?? Task.FromCanceled<AgentConnection>(new CancellationToken(true));
+
+    /// <summary>Waits that long, or until the machine is gone.</summary>
+    public async Task WaitAsync(TimeSpan time, CancellationToken cancellationToken)
+    {
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _gone.Token);
+        await Task.Delay(time, _context.Time, either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        cancellationToken.ThrowIfCancellationRequested();
+    }
+
+    public MachineConsole Console => _console;
+    public MachineSharing Sharing => _sharing;
 
     /// <summary>While it is not disposed, a removal waits a moment for the last output to be read.</summary>
     public IDisposable AddReader()
@@ -194,7 +209,7 @@ internal sealed class MachineLife
             return;
         }
 
-        var console = await _hypervisor.TakeConsoleAsync(CancellationToken.None);
+        var console = await _console.TailAsync();
         if (_context.CgroupOf(Record.Id).RanOutOfMemory())
             reason = $"The computer's kernel ended the hypervisor: it went over its memory limit for a guest of {Record.Spec.MemoryMiB} MiB.";
         else if (console.Split('\n').FirstOrDefault(line => line.Contains("Kernel panic", StringComparison.Ordinal)) is { } panic)
@@ -269,14 +284,16 @@ internal sealed class MachineLife
             {
                 if (_state == MachineState.Paused)
                     await _hypervisor.ResumeAsync(CancellationToken.None);
-                if (Record.Spec.BeforeShutdown.Count > 0)
+                if (Record.Spec.SharedFolders.Count > 0)
+                    await EndWithFoldersAsync();
+                else if (Record.Spec.BeforeShutdown.Count > 0)
                     await ShutDownAsync();
                 else
                     await EndMainAsync();
-                if (!_hypervisor.Ended.IsCompleted && Record.Spec.Drives.Any(d => !d.ReadOnly))
+                if (!_hypervisor.Ended.IsCompleted && (Record.Spec.DiskPath is not null || Record.Spec.Drives.Any(d => !d.ReadOnly)))
                     await PowerOffAsync();
             }
-            catch (Exception e) when (e is AgentException or HypervisorException or OperationCanceledException)
+            catch (Exception e) when (e is AgentException or HypervisorException or OperationCanceledException or MachineException or IOException or UnauthorizedAccessException)
             {
                 Log.ShutdownFailed(_context.Logger, Record.Id, e.Message);
             }
@@ -300,6 +317,24 @@ internal sealed class MachineLife
         {
             // The grace is over: what is left is skipped.
         }
+    }
+
+    /// <summary>What the guest does at its shutdown is done from here, because it must be there afterwards to give its folders back.</summary>
+    private async Task EndWithFoldersAsync()
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(_graceOver.Token, _gone.Token);
+        try
+        {
+            await _sharing.RunHooksAsync(limit.Token);
+        }
+        catch (OperationCanceledException) when (_graceOver.IsCancellationRequested)
+        {
+            // The grace is over: what is left is skipped.
+        }
+
+        await EndMainAsync();
+        if (!_hypervisor!.Ended.IsCompleted)
+            await _sharing.TakeBackAsync(_gone.Token);
     }
 
     private async Task EndMainAsync()
@@ -342,6 +377,7 @@ internal sealed class MachineLife
             await _hypervisor.DisposeAsync();
         }
 
+        await _console.CloseAsync();
         await _parts.RemoveAsync();
         if (_state != MachineState.Failed)
             _state = MachineState.Stopped;

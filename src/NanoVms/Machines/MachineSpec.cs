@@ -54,6 +54,22 @@ public sealed record MachineSpec
     /// </summary>
     public IReadOnlyList<HookSpec> BeforeShutdown { get; init; } = [];
 
+    /// <summary>Folders that the machine has a copy of and gives back. At most 16.</summary>
+    // Null in the state file of a machine that an earlier version started, as the lists below.
+    public IReadOnlyList<SharedFolderSpec> SharedFolders { get; init => field = value ?? []; } = [];
+
+    /// <summary>
+    /// A file on the host that is the writable layer and stays when the machine goes; made with <see cref="DiskBytes"/> when it is missing.
+    /// One machine at a time may have it. Null for a layer that goes with the machine.
+    /// </summary>
+    public string? DiskPath { get; init; }
+
+    /// <summary>What computer the machine looks like; only QEMU has a choice.</summary>
+    public MachineType MachineType { get; init; }
+
+    /// <summary>True has the guest's kernel tell the console all about its boot, which makes it slower; else it tells what is wrong.</summary>
+    public bool BootMessages { get; init; }
+
     /// <summary>The isolation group, for example a team.</summary>
     public string Owner { get; init; } = "";
 

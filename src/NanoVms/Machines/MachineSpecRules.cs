@@ -11,6 +11,7 @@ internal static class MachineSpecRules
 {
     private const int ErofsMagicOffset = 1024;
     private const int MaxPorts = 64;
+    private const int MaxSharedFolders = 16;
     private const uint ErofsMagic = 0xe0f5e1e2;
 
     /// <summary>Checks a specification and chooses its driver.</summary>
@@ -20,6 +21,8 @@ internal static class MachineSpecRules
         var errors = Find(spec).ToList();
         var driver = drivers.Find(spec.Driver);
         errors.AddRange(driver?.FindErrors(spec) ?? [$"Driver '{spec.Driver}' does not exist; choose one of {drivers.Choices}."]);
+        if (driver is not null && spec.MachineType != MachineType.Auto && !driver.Capabilities.HasFlag(DriverCapabilities.PciDevices))
+            errors.Add($"Driver '{driver.Name}' has one type of machine; '{spec.MachineType}' is QEMU's. Choose driver 'qemu' or leave the type out.");
         return errors.Count == 0 ? driver! : throw new MachineException($"Machine '{spec.Name}' cannot be made: {string.Join(' ', errors)}");
     }
 
@@ -50,6 +53,12 @@ internal static class MachineSpecRules
             yield return error;
         if (spec.ReadOnlyRoot && spec.Layers.Count == 0)
             yield return "ReadOnlyRoot is set without layers; give the machine at least one.";
+        if (spec.DiskPath is { } disk && !Path.IsPathRooted(disk))
+            yield return $"DiskPath '{disk}' is not absolute.";
+        if (spec.SharedFolders.Count > MaxSharedFolders)
+            yield return $"{spec.SharedFolders.Count} shared folders are too many; {MaxSharedFolders} are possible.";
+        foreach (var shared in spec.SharedFolders.Where(shared => !Path.IsPathRooted(shared.HostPath) || !IsGuestFolder(shared.GuestPath)))
+            yield return $"The shared folder '{shared.HostPath}' at '{shared.GuestPath}' needs two absolute paths, without '.' and '..', and not the root.";
         if (HookError(spec) is { } hooks)
             yield return hooks;
         foreach (var (name, address) in spec.Hosts)
@@ -58,6 +67,9 @@ internal static class MachineSpecRules
                 yield return $"Host '{name}' has the address '{address}', which is not IPv4.";
         }
     }
+
+    private static bool IsGuestFolder(string path) =>
+        path.Length is > 1 and <= 4000 && path[0] == '/' && path[1..].Split('/').All(part => part is not ("" or "." or ".."));
 
     private static string? HookError(MachineSpec spec)
     {

@@ -10,7 +10,8 @@ internal abstract record MachineStart(IMachineDriver Driver, MachineSpec Spec, B
 }
 
 /// <param name="Main">Null for a machine that only runs single commands.</param>
-internal sealed record MachineBoot(IMachineDriver Driver, MachineSpec Spec, BootFiles Boot, ProcessSpec? Main) : MachineStart(Driver, Spec, Boot)
+/// <param name="Setup">What is done before the main process starts; null for nothing.</param>
+internal sealed record MachineBoot(IMachineDriver Driver, MachineSpec Spec, BootFiles Boot, ProcessSpec? Main, MachineSetup? Setup = null) : MachineStart(Driver, Spec, Boot)
 {
     public override bool HasMain => Main is not null;
 }

@@ -12,7 +12,7 @@ namespace NanoVms.Machines;
 /// <summary>Brings one machine up, or leaves nothing of it.</summary>
 /// <remarks>
 /// Steps: 1 address, 2 folder with state file, 3 disk, tap with rules, and control group, 4 process, 5 agent, 6 configuration,
-/// 7 main process, 8 state file says running. A restored machine has its main process already: 6 gives it its new identity. Whatever fails or is canceled, all is undone; after a crash the next host does that.
+/// 7 setup, if any, and main process, 8 state file says running. A restored machine has its main process already: 6 gives it its new identity. Whatever fails or is canceled, all is undone; after a crash the next host does that.
 /// </remarks>
 internal sealed class MachineStarter(MachineContext context, MachineHostOptions options)
 {
@@ -20,9 +20,10 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
     private static readonly TimeSpan ErrorLimit = TimeSpan.FromSeconds(1);
 
     /// <summary>Returns the running machine's parts; the caller follows it.</summary>
+    /// <param name="booted">Called when what takes the computer's processors is over; not when it fails before.</param>
     /// <exception cref="MachineException">It did not come up; nothing of it is left.</exception>
     public async Task<(MachineParts Parts, IHypervisor Hypervisor, AgentLink Agent)> StartAsync(
-        MachineStart start, CancellationToken cancellationToken)
+        MachineStart start, Action booted, CancellationToken cancellationToken)
     {
         var (driver, spec) = (start.Driver, start.Spec);
         var started = context.Time.GetTimestamp();
@@ -45,6 +46,8 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
         });
         IHypervisor? hypervisor = null;
         AgentLink? agent = null;
+        MachineConsole? console = null;
+        MachineConsoleFeed? feed = null;
         try
         {
             // 2
@@ -52,7 +55,9 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
             // 3 and 4
             using var errors = new ErrorTail();
             hypervisor = driver.Attach(parts.Folder, parts.Record, await LaunchAsync(start, parts, errors, cancellationToken));
+            console = new MachineConsole(parts.Folder, hypervisor);
             await ConnectAsync(hypervisor, errors, start, cancellationToken);
+            feed = (start as MachineBoot)?.Setup?.OnConsole is { } told ? new MachineConsoleFeed(console, told, context.Time) : null;
             var processStart = context.Time.GetElapsedTime(started);
 
             // 5
@@ -61,7 +66,9 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
             var agentReady = context.Time.GetElapsedTime(started);
 
             // 6 and 7
-            await SetUpAsync(connection, start, parts, cancellationToken);
+            await SetUpAsync(connection, start, parts, booted, cancellationToken);
+            // The beginning, before the guest writes more than the hypervisor holds.
+            _ = await console.ReadAsync(0, cancellationToken);
             var mainStarted = context.Time.GetElapsedTime(started);
 
             // 8
@@ -75,7 +82,10 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
         }
         catch (Exception e)
         {
-            var failure = await ExplainAsync(e, spec, hypervisor);
+            var failure = await ExplainAsync(e, spec, console);
+            if (feed is not null)
+                await feed.DisposeAsync();
+            feed = null;
             if (agent is not null)
                 await agent.DisposeAsync();
             if (hypervisor is not null)
@@ -84,6 +94,11 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
             if (failure is null)
                 throw;
             throw failure;
+        }
+        finally
+        {
+            if (feed is not null)
+                await feed.DisposeAsync();
         }
     }
 
@@ -94,7 +109,7 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
         MachineStart start, MachineParts parts, ErrorTail errors, CancellationToken cancellationToken)
     {
         var record = parts.Record;
-        var disk = Path.Combine(parts.Folder, MachineDisk.FileName);
+        var disk = MachineDisk.PathOf(parts.Folder, record.Spec);
         var cgroup = context.CgroupOf(record.Id);
         var hasKernel = start.Driver.Capabilities.HasFlag(DriverCapabilities.OwnKernel);
         SafeFileHandle? tap = null;
@@ -103,7 +118,7 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
         {
             var restore = start as MachineRestore;
             making = restore is null
-                ? MachineDisk.CreateAsync(disk, record.Spec.DiskBytes, cancellationToken)
+                ? MakeDiskAsync(disk, record.Spec, cancellationToken)
                 : MachineDisk.RestoreAsync(disk, restore.Folder, restore.Snapshot, cancellationToken);
             var plugging = record.Spec.Network == NetworkMode.Nat ? PlugAsync() : Task.CompletedTask;
             cgroup.Create(start.Driver.MemoryLimit(record.Spec, record.Accelerated));
@@ -188,14 +203,14 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
         throw new MachineException($"Machine '{spec.Name}' ended while it booted: {await hypervisor.Ended}");
     }
 
-    private Task SetUpAsync(AgentConnection agent, MachineStart start, MachineParts parts, CancellationToken cancellationToken)
+    private Task SetUpAsync(AgentConnection agent, MachineStart start, MachineParts parts, Action booted, CancellationToken cancellationToken)
     {
         var network = start.Spec.Network == NetworkMode.None
             ? null
             : new GuestNetwork(parts.Lease.Address, context.Bridge.Prefix.Length, context.Bridge.Prefix.At(1), context.Bridge.Prefix.At(1), context.Bridge.Mtu);
         return start switch
         {
-            MachineBoot boot => ConfigureAsync(agent, boot, network, cancellationToken),
+            MachineBoot boot => ConfigureAsync(agent, boot, network, booted, cancellationToken),
             _ => agent.ThawAsync(
                 new ThawConfig
                 {
@@ -211,7 +226,7 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
         };
     }
 
-    private async Task ConfigureAsync(AgentConnection agent, MachineBoot boot, GuestNetwork? network, CancellationToken cancellationToken)
+    private async Task ConfigureAsync(AgentConnection agent, MachineBoot boot, GuestNetwork? network, Action booted, CancellationToken cancellationToken)
     {
         var spec = boot.Spec;
         var devices = boot.Driver.Devices(spec);
@@ -231,16 +246,22 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
                 RandomSeed = RandomNumberGenerator.GetBytes(SeedBytes),
             },
             cancellationToken);
+        booted();
+        await new MachineSettingUp(spec, boot.Setup).RunAsync(agent, cancellationToken);
         if (boot.Main is not null)
             await agent.StartMainAsync(boot.Main, cancellationToken);
     }
 
+    private static Task MakeDiskAsync(string path, MachineSpec spec, CancellationToken cancellationToken) => spec.DiskPath is null
+        ? MachineDisk.CreateAsync(path, spec.DiskBytes, cancellationToken)
+        : MachineDisk.OpenPersistentAsync(path, spec.DiskBytes, cancellationToken);
+
     /// <summary>Null for a cancellation, which is passed on as it is.</summary>
-    private static async Task<MachineException?> ExplainAsync(Exception failure, MachineSpec spec, IHypervisor? hypervisor)
+    private static async Task<MachineException?> ExplainAsync(Exception failure, MachineSpec spec, MachineConsole? kept)
     {
         if (failure is OperationCanceledException)
             return null;
-        var console = hypervisor is null ? "" : await hypervisor.TakeConsoleAsync(CancellationToken.None);
+        var console = kept is null ? "" : await kept.TailAsync();
         return failure switch
         {
             MachineException { ConsoleTail.Length: 0 } known => new MachineException(known.Reason, console, known.InnerException) { IsTransient = known.IsTransient },

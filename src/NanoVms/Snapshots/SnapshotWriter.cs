@@ -30,7 +30,7 @@ internal static class SnapshotWriter
                 Driver = record.Driver,
                 Accelerated = record.Accelerated,
                 HasMain = record.HasMain,
-                DiskSums = await CopyDiskAsync(Path.Combine(machineFolder, MachineDisk.FileName), Path.Combine(aside, SnapshotManifest.Disk), cancellationToken),
+                DiskSums = await CopyDiskAsync(MachineDisk.PathOf(machineFolder, record.Spec), Path.Combine(aside, SnapshotManifest.Disk), cancellationToken),
             };
             manifest.Write(aside);
             Directory.Move(aside, folder);

@@ -69,6 +69,15 @@ internal sealed class GuestFiles(FrameLink link, Func<AgentException, Exception>
         await FinishAsync(request, cancellationToken);
     }
 
+    /// <summary>Lays a folder of the host over one of the guest.</summary>
+    public async Task OverlayAsync(SetupFolder folder, CancellationToken cancellationToken)
+    {
+        await using var request = await OpenInAsync(folder.GuestPath, cancellationToken);
+        foreach (var piece in new OverlayReader(folder).Read())
+            await WriteAsync(request, piece, cancellationToken);
+        await FinishAsync(request, cancellationToken);
+    }
+
     /// <summary>As the guest names the top of its archive.</summary>
     private static string NameOf(string guestPath) => Path.GetFileName(guestPath.TrimEnd('/')) is { Length: > 0 } name ? name : ".";
 

@@ -39,7 +39,7 @@ internal sealed record CloudHypervisorPlan(string ApiSocket, VmConfig Config, bo
 
     public static CloudHypervisorPlan Of(MachinePlan plan, long tscKilohertz) => new(
         CloudHypervisorArguments.ApiSocket(plan.HostId, plan.MachineId),
-        new VmConfig(new PayloadConfig(Kernel, GuestKernel.CommandLine(tscKilohertz, hardware: true, console: true), Initramfs))
+        new VmConfig(new PayloadConfig(Kernel, GuestKernel.CommandLine(tscKilohertz, hardware: true, console: true, quiet: !plan.Spec.BootMessages), Initramfs))
         {
             Cpus = new CpusConfig(plan.Spec.Cpus, plan.Spec.Cpus),
             Memory = new MemoryConfig((long)plan.Spec.MemoryMiB << 20),

@@ -124,7 +124,7 @@ internal sealed class CloudHypervisorProcess : IHypervisor
         }
     }
 
-    public Task<string> TakeConsoleAsync(CancellationToken cancellationToken) => Task.FromResult(_console.Tail());
+    public Task<byte[]> ReadConsoleAsync(CancellationToken cancellationToken) => Task.FromResult(_console.Take());
 
     public async Task TerminateAsync()
     {
@@ -156,11 +156,11 @@ internal sealed class CloudHypervisorProcess : IHypervisor
     private void Follow()
     {
         _ = LentTap.TryTie(Identity);
-        _reading = ReadConsoleAsync(_stop.Token);
+        _reading = FollowConsoleAsync(_stop.Token);
     }
 
     /// <summary>Without anybody there Cloud Hypervisor drops what the guest writes.</summary>
-    private async Task ReadConsoleAsync(CancellationToken cancellationToken)
+    private async Task FollowConsoleAsync(CancellationToken cancellationToken)
     {
         try
         {

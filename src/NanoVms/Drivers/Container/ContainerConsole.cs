@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
-using NanoVms.Drivers.Qemu;
 
 namespace NanoVms.Drivers.Container;
 
@@ -39,8 +38,8 @@ internal sealed unsafe partial class ContainerConsole : IDisposable
         return null;
     }
 
-    /// <summary>The last lines, without control characters; taken out of the pipe.</summary>
-    public string Take()
+    /// <summary>What the pipe holds, taken out of it.</summary>
+    public byte[] Take()
     {
         var bytes = new byte[MaxBytes];
         var length = 0;
@@ -52,7 +51,7 @@ internal sealed unsafe partial class ContainerConsole : IDisposable
                 length += (int)count;
         }
 
-        return QemuInstance.Tail(bytes[..length]);
+        return bytes[..length];
     }
 
     public void Dispose() => _file.Dispose();

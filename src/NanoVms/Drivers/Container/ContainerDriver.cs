@@ -37,6 +37,8 @@ internal sealed class ContainerDriver(TimeProvider time) : IMachineDriver
     {
         if (spec.Layers.Count > ContainerMounts.MaxLayers)
             yield return $"{spec.Layers.Count} layers are too many; {ContainerMounts.MaxLayers} are possible.";
+        if (spec.DiskPath is not null)
+            yield return "A disk that stays is not possible in a container: each container has a range of users of its own, and the files on the disk would be another's. Keep what should stay in a shared folder.";
         if (spec.ReadOnlyRoot)
             yield return "ReadOnlyRoot is not possible in a container: its agent has no right to close the root after setting it up.";
     }

@@ -19,7 +19,7 @@ internal sealed class ContainerProcess(string folder, ProcessIdentity identity, 
     public Task<MachineState> ConnectAsync(CancellationToken cancellationToken)
     {
         if (!identity.IsAlive)
-            throw new HypervisorException($"The container ended at once. {_console?.Take()}".TrimEnd());
+            throw new HypervisorException($"The container ended at once. {ConsoleText.Tail(_console?.Take() ?? [])}".TrimEnd());
         _watching = WatchAsync(_stop.Token);
         return Task.FromResult(CgroupFreezer.Of(identity.Id) is { IsFrozen: true } ? MachineState.Paused : MachineState.Running);
     }
@@ -40,10 +40,10 @@ internal sealed class ContainerProcess(string folder, ProcessIdentity identity, 
     /// <summary>Nothing to do: what a container does not use was never taken from the computer.</summary>
     public Task SqueezeAsync(long all, long least, CancellationToken cancellationToken) => Task.CompletedTask;
 
-    public Task<string> TakeConsoleAsync(CancellationToken cancellationToken)
+    public Task<byte[]> ReadConsoleAsync(CancellationToken cancellationToken)
     {
         lock (_stop)
-            return Task.FromResult(_console?.Take() ?? "");
+            return Task.FromResult(_console?.Take() ?? []);
     }
 
     public Task TerminateAsync() => CgroupFreezer.KillAsync(identity, time, CancellationToken.None);

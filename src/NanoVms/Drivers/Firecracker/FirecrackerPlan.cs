@@ -29,12 +29,12 @@ internal sealed record FirecrackerPlan
         Boot = new BootSource(Kernel)
         {
             InitrdPath = Initramfs,
-            BootArgs = GuestKernel.CommandLine(tscKilohertz, hardware: true, console: true),
+            BootArgs = GuestKernel.CommandLine(tscKilohertz, hardware: true, console: true, quiet: !plan.Spec.BootMessages),
         },
         Drives =
         [
             .. plan.Spec.Layers.Select((_, i) => new Drive(LayerName(i), LayerName(i), IsReadOnly: true)),
-            new Drive(Disk, Disk, IsReadOnly: false),
+            new Drive(Disk, Disk, IsReadOnly: false) { CacheType = plan.Spec.DiskPath is null ? default : CacheType.Writeback },
             // Names of drives may hold hyphens, ids may not.
             .. plan.Spec.Drives.Select((drive, i) => new Drive(DriveName(i), DriveName(i), drive.ReadOnly) { CacheType = CacheType.Writeback }),
         ],

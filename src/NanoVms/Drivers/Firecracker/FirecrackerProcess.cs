@@ -118,10 +118,10 @@ internal sealed class FirecrackerProcess : IHypervisor
         }
     }
 
-    public Task<string> TakeConsoleAsync(CancellationToken cancellationToken)
+    public Task<byte[]> ReadConsoleAsync(CancellationToken cancellationToken)
     {
         EmptyPipe();
-        return Task.FromResult(_console.Tail());
+        return Task.FromResult(_console.Take());
     }
 
     public Task TerminateAsync() => Identity.KillAsync(_time, CancellationToken.None);

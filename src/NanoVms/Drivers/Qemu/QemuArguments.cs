@@ -19,7 +19,10 @@ internal static class QemuArguments
     /// <summary>The most disks: a microvm has 24 places for virtio devices, four are taken by channel, network, randomness and balloon.</summary>
     public const int MaxDisks = 20;
 
-    private const string MachineType = "microvm,rtc=on,pcie=off,x-option-roms=off,dump-guest-core=off";
+    private const string Microvm = "microvm,rtc=on,pcie=off,x-option-roms=off,dump-guest-core=off";
+
+    // Without the parts of a PC that no guest of ours looks for.
+    private const string Pc = "q35,usb=off,smbus=off,sata=off,vmport=off,dump-guest-core=off";
 
     /// <summary>What <c>ps</c> shows.</summary>
     public static string ProcessName(string machineId) => $"nanovms-{machineId}";
@@ -48,21 +51,21 @@ internal static class QemuArguments
             "-chardev", $"socket,id=monitor,fd={Text(launch.MonitorFile)},server=on,wait=off",
             "-mon", "chardev=monitor,mode=control",
             "-chardev", $"socket,id=agent,fd={Text(launch.AgentFile)},server=on,wait=off",
-            "-device", "virtio-serial-device,max_ports=2",
+            "-device", $"{Device(launch, "serial")},max_ports=2",
             "-device", $"virtserialport,chardev=agent,name={AgentPort}",
             "-object", "rng-builtin,id=random",
-            "-device", "virtio-rng-device,rng=random",
+            "-device", $"{Device(launch, "rng")},rng=random",
             // Gives memory that the guest has freed back to the computer.
-            "-device", "virtio-balloon-device,free-page-reporting=on,deflate-on-oom=on",
+            "-device", $"{Device(launch, "balloon")},free-page-reporting=on,deflate-on-oom=on",
         ];
         for (var i = 0; i < launch.Disks.Count; i++)
-            arguments.AddRange(Disk(launch.Disks[i], i));
+            arguments.AddRange(Disk(launch, launch.Disks[i], i));
         if (launch.TapFile is { } tap)
         {
             arguments.AddRange(
             [
                 "-netdev", $"tap,id=net,fd={Text(tap)}",
-                "-device", $"virtio-net-device,netdev=net,mac={launch.Mac},host_mtu={Text(launch.Mtu)}",
+                "-device", $"{Device(launch, "net")},netdev=net,mac={launch.Mac},host_mtu={Text(launch.Mtu)}{(launch.IsPc ? ",romfile=" : "")}",
             ]);
         }
 
@@ -84,10 +87,10 @@ internal static class QemuArguments
     ];
 
     private static IEnumerable<string> Accelerator(QemuLaunch launch) => launch.Accelerated
-        ? ["-M", $"{MachineType},memory-backend=memory", "-accel", "kvm", "-cpu", "host"]
+        ? ["-M", $"{(launch.IsPc ? Pc : Microvm)},memory-backend=memory", "-accel", "kvm", "-cpu", "host"]
         :
         [
-            "-M", $"{MachineType},pit=off,pic=off,memory-backend=memory",
+            "-M", launch.IsPc ? $"{Pc},memory-backend=memory" : $"{Microvm},pit=off,pic=off,memory-backend=memory",
             "-accel", $"tcg,thread={(launch.Cpus > 1 ? "multi" : "single")},tb-size={Text(TranslationMiB(launch.MemoryMiB))}",
             "-cpu", "EPYC-v1,svm=off",
         ];
@@ -97,7 +100,7 @@ internal static class QemuArguments
         ? ["-S", "-incoming", "defer"]
         : ["-kernel", launch.KernelPath, "-initrd", launch.InitramfsPath, "-append", launch.CommandLine];
 
-    private static IEnumerable<string> Disk(QemuDisk disk, int index)
+    private static IEnumerable<string> Disk(QemuLaunch launch, QemuDisk disk, int index)
     {
         var set = Text(index + 1);
         var id = $"disk{Text(index)}";
@@ -115,8 +118,11 @@ internal static class QemuArguments
             _ => $"driver=raw,node-name={id},discard=unmap,detect-zeroes=unmap,file.driver=file,file.filename=/dev/fdset/{set}",
         };
         yield return "-device";
-        yield return $"virtio-blk-device,drive={id},serial={disk.Serial}";
+        yield return $"{Device(launch, "blk")},drive={id},serial={disk.Serial}";
     }
+
+    /// <summary>A PC has its devices on its PCI bus, in the form that needs no ports; a microvm in memory.</summary>
+    private static string Device(QemuLaunch launch, string kind) => $"virtio-{kind}-{(launch.IsPc ? "pci-non-transitional" : "device")}";
 
     private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
 }

@@ -31,7 +31,8 @@ internal sealed class QemuDriver(string cacheFolder, ILogger logger, TimeProvide
     public string Name => DriverName;
 
     public DriverCapabilities Capabilities =>
-        DriverCapabilities.OwnKernel | DriverCapabilities.Pause | DriverCapabilities.Snapshot | DriverCapabilities.Drives | DriverCapabilities.MemoryReturn;
+        DriverCapabilities.OwnKernel | DriverCapabilities.Pause | DriverCapabilities.Snapshot | DriverCapabilities.Drives | DriverCapabilities.MemoryReturn
+        | DriverCapabilities.PciDevices;
 
     public MachineDevices Devices(MachineSpec spec) =>
         new([.. spec.Layers.Select((_, i) => LayerSerial(i))], DiskSerial, spec.Drives.ToDictionary(d => d.Name, DriveSerial));
@@ -78,6 +79,8 @@ internal sealed class QemuDriver(string cacheFolder, ILogger logger, TimeProvide
     public async Task<ProcessIdentity> LaunchAsync(MachinePlan plan, ErrorTail errors, CancellationToken cancellationToken) =>
         Launch(plan, await ProbeAsync(cancellationToken), await PrepareMemoryAsync(plan, cancellationToken), errors);
 
+    private static bool IsPc(MachineSpec spec) => spec.MachineType == MachineType.Q35;
+
     private static async Task<SafeFileHandle> PrepareMemoryAsync(MachinePlan plan, CancellationToken cancellationToken) =>
         plan.Restore is null ? QemuMemory.Create(plan.Spec.MemoryMiB) : await QemuSnapshot.ReadMemoryAsync(plan.Restore, cancellationToken);
 
@@ -97,7 +100,7 @@ internal sealed class QemuDriver(string cacheFolder, ILogger logger, TimeProvide
             List<(int File, string Serial, bool ReadOnly, bool IsEphemeral)> disks =
             [
                 .. plan.Spec.Layers.Select((path, i) => (Open(path, FileAccess.Read), LayerSerial(i), true, false)),
-                (Open(plan.DiskPath, FileAccess.ReadWrite), DiskSerial, false, true),
+                (Open(plan.DiskPath, FileAccess.ReadWrite), DiskSerial, false, plan.Spec.DiskPath is null),
                 .. plan.Spec.Drives.Select(d => (Open(d.Path, d.ReadOnly ? FileAccess.Read : FileAccess.ReadWrite), DriveSerial(d), d.ReadOnly, false)),
             ];
 
@@ -111,8 +114,9 @@ internal sealed class QemuDriver(string cacheFolder, ILogger logger, TimeProvide
                 // Opened through the inherited file: the process may not even look into the folder that it lies in.
                 KernelPath = $"/proc/self/fd/{Number(kernel)}",
                 InitramfsPath = $"/proc/self/fd/{Number(initramfs)}",
-                CommandLine = GuestKernel.CommandLine(TimeStampCounter.GetKilohertz(), kvm.IsUsable, console: true),
+                CommandLine = GuestKernel.CommandLine(TimeStampCounter.GetKilohertz(), kvm.IsUsable, console: true, quiet: !plan.Spec.BootMessages),
                 Accelerated = kvm.IsUsable,
+                IsPc = IsPc(plan.Spec),
                 Disks = [.. disks.Select(d => new QemuDisk(d.Serial, numbers[d.File], d.ReadOnly, d.IsEphemeral))],
                 MemoryFile = numbers[memory],
                 IsRestored = plan.Restore is not null,

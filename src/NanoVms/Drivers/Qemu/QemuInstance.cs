@@ -1,5 +1,4 @@
 using System.Net.Sockets;
-using System.Text;
 using Microsoft.Win32.SafeHandles;
 using NanoVms.Commands;
 
@@ -77,8 +76,8 @@ internal sealed class QemuInstance : IAsyncDisposable
         }
     }
 
-    /// <summary>The last lines of the guest's console, made harmless for terminals; taken out of the ring. Empty when QEMU is gone.</summary>
-    public async Task<string> TakeConsoleAsync(CancellationToken cancellationToken)
+    /// <summary>What the ring holds of the guest's console, taken out of it. Empty when QEMU is gone.</summary>
+    public async Task<byte[]> ReadConsoleAsync(CancellationToken cancellationToken)
     {
         try
         {
@@ -89,16 +88,13 @@ internal sealed class QemuInstance : IAsyncDisposable
                 ["format"] = "base64",
             };
             var answer = await _monitor.ExecuteAsync("ringbuf-read", arguments, cancellationToken, QuitLimit);
-            return Tail(Convert.FromBase64String(answer.GetString() ?? ""));
+            return Convert.FromBase64String(answer.GetString() ?? "");
         }
         catch (Exception e) when (e is QmpException or FormatException or InvalidOperationException)
         {
-            return "";
+            return [];
         }
     }
 
     public ValueTask DisposeAsync() => _monitor.DisposeAsync();
-
-    /// <summary>The last lines as text without control characters: the guest writes what it likes.</summary>
-    internal static string Tail(byte[] console) => ConsoleText.Tail(Encoding.UTF8.GetString(console));
 }

@@ -24,6 +24,9 @@ internal sealed record QemuLaunch
 
     public required string CommandLine { get; init; }
 
+    /// <summary>True for a PC with PCI Express (q35), false for a microvm.</summary>
+    public bool IsPc { get; init; }
+
     /// <summary>True for KVM, false for TCG.</summary>
     public required bool Accelerated { get; init; }
 

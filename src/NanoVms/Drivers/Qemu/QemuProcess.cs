@@ -96,8 +96,8 @@ internal sealed class QemuProcess : IHypervisor
         }
     }
 
-    public async Task<string> TakeConsoleAsync(CancellationToken cancellationToken) =>
-        _monitor is { } monitor ? await monitor.TakeConsoleAsync(cancellationToken) : "";
+    public async Task<byte[]> ReadConsoleAsync(CancellationToken cancellationToken) =>
+        _monitor is { } monitor ? await monitor.ReadConsoleAsync(cancellationToken) : [];
 
     public async Task TerminateAsync()
     {

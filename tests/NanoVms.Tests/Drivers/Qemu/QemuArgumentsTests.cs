@@ -1,3 +1,4 @@
+using NanoVms.Drivers;
 using NanoVms.Drivers.Qemu;
 
 namespace NanoVms.Tests.Drivers.Qemu;
@@ -73,6 +74,17 @@ public sealed class QemuArgumentsTests
     }
 
     [Fact]
+    public void Build_Pc_HasItsDevicesOnThePciBus()
+    {
+        var arguments = string.Join(' ', QemuArguments.Build(Launch with { IsPc = true }));
+        Assert.Contains("-M q35,usb=off,smbus=off,sata=off,vmport=off,dump-guest-core=off,memory-backend=memory -accel tcg", arguments, StringComparison.Ordinal);
+        Assert.Contains("-device virtio-net-pci-non-transitional,netdev=net,mac=02:42:0a:4d:00:02,host_mtu=1400,romfile= ", arguments, StringComparison.Ordinal);
+        foreach (var kind in (ReadOnlySpan<string>)["serial", "rng", "balloon", "blk"])
+            Assert.Contains($"-device virtio-{kind}-pci-non-transitional,", arguments, StringComparison.Ordinal);
+        Assert.DoesNotContain("-device,", arguments, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Build_TooManyDisks_IsRefused() => Assert.Throws<ArgumentOutOfRangeException>(
         () => QemuArguments.Build(Launch with { Disks = [.. Enumerable.Repeat(Launch.Disks[0], QemuArguments.MaxDisks + 1)] }));
 
@@ -85,5 +97,5 @@ public sealed class QemuArgumentsTests
 
     [Fact]
     public void Tail_HostileConsole_IsPlainText() => Assert.Equal(
-        "one\n[31mtwo\tthree", QemuInstance.Tail("\0one\r\n\n\u001b[31mtwo\tthree\u0007"u8.ToArray()));
+        "one\n[31mtwo\tthree", ConsoleText.Tail("\0one\r\n\n\u001b[31mtwo\tthree\u0007"u8));
 }

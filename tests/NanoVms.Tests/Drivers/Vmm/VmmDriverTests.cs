@@ -249,9 +249,14 @@ public sealed class VmmDriverTests
 
     private static async Task<string> ConsoleAsync(IHypervisor machine)
     {
-        for (var tries = 0; tries < 100 && (await machine.TakeConsoleAsync(None)).Length == 0; tries++)
+        var console = new List<byte>();
+        for (var tries = 0; tries < 100 && console.Count == 0; tries++)
+        {
             await Task.Delay(20);
-        return await machine.TakeConsoleAsync(None);
+            console.AddRange(await machine.ReadConsoleAsync(None));
+        }
+
+        return NanoVms.Drivers.ConsoleText.Tail(console.ToArray());
     }
 
     private static string UserOf(ProcessIdentity process) =>
