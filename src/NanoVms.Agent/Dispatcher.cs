@@ -179,6 +179,12 @@ internal sealed class Dispatcher
             case FrameType.Thaw:
                 Thaw(Messages.ReadThaw(ref reader));
                 break;
+            case FrameType.Names:
+                _guest?.SetNames(Messages.ReadNames(ref reader));
+                break;
+            case FrameType.Cards:
+                _guest?.SetCards(Messages.ReadCards(ref reader, out var forwards), forwards);
+                break;
             case FrameType.Shutdown:
                 ShutDown(reader.Rest.IsEmpty ? MainGrace : reader.Duration());
                 break;
@@ -190,7 +196,8 @@ internal sealed class Dispatcher
     }
 
     private static bool StartsSomething(FrameType type) => type is
-        FrameType.Run or FrameType.Exec or FrameType.Configure or FrameType.StartMain or FrameType.StartService or FrameType.CopyIn;
+        FrameType.Run or FrameType.Exec or FrameType.Configure or FrameType.StartMain or FrameType.StartService or FrameType.CopyIn or FrameType.Names
+        or FrameType.Cards;
 
     private void ShutDown(TimeSpan grace)
     {

@@ -18,6 +18,8 @@ internal sealed class GuestSystem(bool isContainer = false)
 
     // What a thaw may change in part. Without what is large or secret.
     private GuestConfig? _config;
+    private IReadOnlyList<GuestName> _names = [];
+    private IReadOnlyList<GuestCard> _cards = [];
 
     /// <summary>What runs first when the guest is shut down.</summary>
     public IReadOnlyList<HookSpec> BeforeShutdown => _config?.BeforeShutdown ?? [];
@@ -79,7 +81,7 @@ internal sealed class GuestSystem(bool isContainer = false)
             devices.LinkDrive(name, device);
 
         // 5.
-        Identity.Apply(config);
+        Identity.Apply(config, _names);
 
         // 6.
         NetworkSetup.BringUp("lo");
@@ -101,8 +103,41 @@ internal sealed class GuestSystem(bool isContainer = false)
         RaiseLimits();
         DiskFolder = Files.TryOpen("/", Libc.O_RDONLY | Libc.O_DIRECTORY);
         Mounts.PrepareTemporary();
-        Identity.Apply(config, setsHostName: false);
+        Identity.Apply(config, _names, setsHostName: false);
         _config = config with { CaBundle = null, RandomSeed = default };
+    }
+
+    public void SetNames(IReadOnlyList<GuestName> names)
+    {
+        if (_config is not { } config)
+            throw new AgentFailure("the guest has to be configured before it is told names");
+        _names = names;
+        if (config.ReadOnlyRoot)
+            Mounts.SetRootReadOnly(false);
+        try
+        {
+            Identity.WriteHosts(config, names);
+        }
+        finally
+        {
+            if (config.ReadOnlyRoot)
+                Mounts.SetRootReadOnly(true);
+        }
+    }
+
+    /// <summary>In a container cards and forwarding are the host's work.</summary>
+    public void SetCards(IReadOnlyList<GuestCard> cards, bool forwards)
+    {
+        if (isContainer)
+            return;
+        if (_config is null)
+            throw new AgentFailure("the guest has to be configured before it gets further network cards");
+        // Before there is a way between them.
+        if (!Files.TryWrite("/proc/sys/net/ipv4/ip_forward", forwards ? "1" : "0"))
+            throw AgentFailure.Of("cannot decide whether to forward packets");
+        for (var i = 0; i < cards.Count; i++)
+            NetworkSetup.Change($"eth{i + 1}", cards[i].MacAddress, cards[i].Network, i < _cards.Count ? _cards[i].Network : null);
+        _cards = cards;
     }
 
     public MachineStats ReadStatistics() => isContainer ? ContainerGroup.Read(DiskFolder, _started) : Statistics.Read(DiskFolder);
@@ -147,6 +182,9 @@ internal sealed class GuestSystem(bool isContainer = false)
         // 3.
         if (_config is { } before)
         {
+            // Another machine is told the names that it may know anew.
+            if (thaw.NewIdentity)
+                _names = [];
             _config = before with
             {
                 Hostname = thaw.Hostname ?? before.Hostname,
@@ -176,7 +214,7 @@ internal sealed class GuestSystem(bool isContainer = false)
         if (_config!.ReadOnlyRoot)
             Mounts.SetRootReadOnly(false);
         if (changes)
-            Identity.Apply(_config);
+            Identity.Apply(_config, _names);
         if (thaw.NewIdentity)
             Identity.Renew();
         if (_config.ReadOnlyRoot)

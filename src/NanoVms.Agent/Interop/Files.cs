@@ -81,6 +81,13 @@ internal static unsafe class Files
             return Libc.Unlink(name) == 0;
     }
 
+    public static bool TryRename(string path, string target)
+    {
+        // SAFETY: as in TryOpen.
+        fixed (byte* from = Path(path), to = Path(target))
+            return Libc.Rename(from, to) == 0;
+    }
+
     public static bool Exists(string path)
     {
         // SAFETY: as in TryOpen.

@@ -176,6 +176,9 @@ internal static unsafe partial class Libc
     [LibraryImport("libc", EntryPoint = "unlink", SetLastError = true)]
     public static partial int Unlink(byte* path);
 
+    [LibraryImport("libc", EntryPoint = "rename", SetLastError = true)]
+    public static partial int Rename(byte* path, byte* target);
+
     [LibraryImport("libc", EntryPoint = "symlink", SetLastError = true)]
     public static partial int SymbolicLink(byte* target, byte* path);
 

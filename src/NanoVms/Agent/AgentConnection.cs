@@ -232,6 +232,28 @@ public sealed class AgentConnection : IAsyncDisposable
         return _link.AskAsync(FrameType.Thaw, w => Messages.WriteThaw(w, config), FrameType.Done, FreezeTime, cancellationToken);
     }
 
+    /// <summary>Replaces the names that the guest knows beside <see cref="GuestConfig.Hosts"/>. Programs that ask from then on see all of them.</summary>
+    /// <param name="names">At most 2000.</param>
+    /// <exception cref="ArgumentException">A name cannot be applied; nothing was sent.</exception>
+    /// <exception cref="AgentException">The guest is frozen, its files cannot be written, or its agent is too old for it.</exception>
+    public Task SetNamesAsync(IReadOnlyList<GuestName> names, CancellationToken cancellationToken)
+    {
+        RequestRules.Check(names);
+        Require(2, "be told the names of others");
+        return _link.AskAsync(FrameType.Names, w => Messages.WriteNames(w, names), FrameType.Done, AnswerTime, cancellationToken);
+    }
+
+    /// <summary>Sets up the network cards beside the first, also again after a thaw, with other addresses.</summary>
+    /// <param name="forwards">True makes the guest a router between its cards.</param>
+    /// <exception cref="ArgumentException">A value cannot be applied; nothing was sent.</exception>
+    /// <exception cref="AgentException">A card is not there, or the agent is too old for it.</exception>
+    public Task SetCardsAsync(IReadOnlyList<GuestCard> cards, bool forwards, CancellationToken cancellationToken)
+    {
+        RequestRules.Check(cards);
+        Require(2, "have several network cards");
+        return _link.AskAsync(FrameType.Cards, w => Messages.WriteCards(w, cards, forwards), FrameType.Done, AnswerTime, cancellationToken);
+    }
+
     /// <summary>
     /// Shuts the guest down in order: hooks, SIGTERM to the main process, then to all others, SIGKILL, disks written out, power off.
     /// Returns when the agent has taken the order; the main process and the hooks can be followed meanwhile. A second order skips

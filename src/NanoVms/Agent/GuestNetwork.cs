@@ -2,7 +2,7 @@ using System.Net;
 
 namespace NanoVms.Agent;
 
-/// <summary>The guest's one network card, <c>eth0</c>.</summary>
+/// <summary>What one of the guest's network cards is; <c>eth0</c> is the first.</summary>
 /// <param name="Address">IPv4.</param>
 /// <param name="PrefixLength">1 to 32.</param>
 /// <param name="Gateway">IPv4, on the same network; null for no route out.</param>

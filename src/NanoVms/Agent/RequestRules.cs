@@ -110,9 +110,30 @@ internal static class RequestRules
             CheckHosts(hosts, nameof(config));
         if (config.Network is { } network)
             Check(network);
-        if (config.MacAddress is { } mac && (!PhysicalAddress.TryParse(mac, out var parsed) || parsed.GetAddressBytes().Length != 6 || !mac.Contains(':')))
-            throw new ArgumentException($"The MAC address '{mac}' is not six bytes as 02:42:0a:00:00:01.", nameof(config));
+        if (config.MacAddress is { } mac)
+            CheckMac(mac, nameof(config));
         CheckSeed(config.RandomSeed, nameof(config));
+    }
+
+    public static void Check(IReadOnlyList<GuestName> names)
+    {
+        ArgumentNullException.ThrowIfNull(names);
+        if (names.Count > Wire.MaxNames)
+            throw new ArgumentException($"There are {names.Count} names; at most {Wire.MaxNames} are possible.", nameof(names));
+        foreach (var name in names)
+            CheckHost(name.Name, nameof(names));
+    }
+
+    public static void Check(IReadOnlyList<GuestCard> cards)
+    {
+        ArgumentNullException.ThrowIfNull(cards);
+        if (cards.Count >= Wire.MaxCards)
+            throw new ArgumentException($"There are {cards.Count} further cards; at most {Wire.MaxCards - 1} are possible.", nameof(cards));
+        foreach (var card in cards)
+        {
+            CheckMac(card.MacAddress, nameof(cards));
+            Check(card.Network);
+        }
     }
 
     public static void CheckSeed(ReadOnlyMemory<byte> seed, string parameter)
@@ -137,11 +158,22 @@ internal static class RequestRules
     {
         foreach (var (host, address) in hosts)
         {
-            if (host.Length == 0 || host.Any(c => char.IsWhiteSpace(c) || c is '#' || char.IsControl(c)))
-                throw new ArgumentException($"The host name '{host}' holds blanks or is empty.", parameter);
+            CheckHost(host, parameter);
             if (!IPAddress.TryParse(address, out _))
                 throw new ArgumentException($"The address '{address}' of the host {host} is no IP address.", parameter);
         }
+    }
+
+    private static void CheckHost(string host, string parameter)
+    {
+        if (host.Length == 0 || host.Any(c => char.IsWhiteSpace(c) || c is '#' || char.IsControl(c)))
+            throw new ArgumentException($"The host name '{host}' holds blanks or is empty.", parameter);
+    }
+
+    private static void CheckMac(string mac, string parameter)
+    {
+        if (!PhysicalAddress.TryParse(mac, out var parsed) || parsed.GetAddressBytes().Length != 6 || !mac.Contains(':'))
+            throw new ArgumentException($"The MAC address '{mac}' is not six bytes as 02:42:0a:00:00:01.", parameter);
     }
 
     private static void Check(GuestNetwork network)

@@ -33,4 +33,7 @@ internal static partial class Log
 
     [LoggerMessage(10, LogLevel.Debug, "Machine {Machine} keeps the memory of its start: {Reason}")]
     public static partial void MemoryKept(ILogger logger, string machine, string reason);
+
+    [LoggerMessage(11, LogLevel.Debug, "Machine {Machine} was not told the names of its group: {Reason} The next try is in {Delay}.")]
+    public static partial void NamesNotTold(ILogger logger, string machine, string reason, TimeSpan delay);
 }

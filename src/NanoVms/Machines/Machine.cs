@@ -191,6 +191,12 @@ public sealed class Machine
     public Task ResumeAsync(CancellationToken cancellationToken) => _life.ResumeAsync(cancellationToken);
 
     /// <summary>
+    /// Whether machines of its <see cref="MachineSpec.Group"/> resolve its <see cref="MachineSpec.GroupName"/>. They are told at once and
+    /// asynchronously; what they looked up before stays with them.
+    /// </summary>
+    public void SetAnnounced(bool announced) => _life.SetAnnounced(announced);
+
+    /// <summary>
     /// Saves the machine into a new folder while it is still for a moment, and lets it go on. The folder appears whole or not at all,
     /// takes about as much room as the guest uses memory and disk, and stays when the machine goes.
     /// </summary>

@@ -10,6 +10,9 @@ namespace NanoVms.Machines;
 internal sealed record MachineContext(
     string Folder, GuestBridge Bridge, CgroupLayout Cgroups, MachineDrivers Drivers, ILogger Logger, TimeProvider Time)
 {
+    /// <summary>What the machines call each other.</summary>
+    public GroupNames Names { get; } = new();
+
     public string FolderOf(string machineId) => Path.Combine(Folder, machineId);
 
     public MachineCgroup CgroupOf(string machineId) => new(Cgroups, Bridge.HostId, machineId, Logger);

@@ -64,7 +64,7 @@ internal sealed record MachineFolder(MachineContext Context, IReadOnlyList<Machi
 
         // 3
         var bridge = await GuestBridge.OpenAsync(
-            options.Folder, options.Network, alive.ToDictionary(r => r.Place, r => r.Spec.Ports), loggerFactory.CreateLogger<GuestBridge>(), time, cancellationToken);
+            options.Folder, options.Network, [.. alive.Select(r => new BridgeGuest(r.Place, r.Spec.Group, r.Spec.Ports))], loggerFactory.CreateLogger<GuestBridge>(), time, cancellationToken);
         var context = new MachineContext(MachinesIn(options.Folder), bridge, CgroupLayout.OfThisComputer(), drivers, logger, time);
         if (context.Cgroups.Missing.ToList() is { Count: > 0 } missing)
             Cgroups.Log.ControllersMissing(logger, string.Join(", ", missing));

@@ -50,6 +50,7 @@ internal sealed class MachineLife
         _console = new MachineConsole(parts.Folder, hypervisor);
         _sharing = new MachineSharing(context, this);
         _graceOver = new CancellationTokenSource(Timeout.InfiniteTimeSpan, context.Time);
+        Names = new MachineNames(context, this);
     }
 
     public MachineRecord Record => _parts.Record;
@@ -59,6 +60,19 @@ internal sealed class MachineLife
     public MachineState State => _state;
 
     public Task<ProcessExit> Exited => _exited.Task;
+
+    public MachineNames Names { get; }
+
+    /// <summary>Whether its group should resolve its name.</summary>
+    public bool IsAnnounced => Record.Announced ?? Record.Spec.Announced;
+
+    public void SetAnnounced(bool announced)
+    {
+        if (IsAnnounced == announced)
+            return;
+        _parts.Update(r => r with { Announced = announced });
+        _context.Names.Wake(Record.Spec.Group);
+    }
 
     /// <summary>Completes when the hypervisor has ended and <see cref="Record"/> says why.</summary>
     public Task Ended => _ended.Task;
@@ -72,7 +86,9 @@ internal sealed class MachineLife
         _state = state;
         if (Record.Exit is { } exit)
             SetExited(exit);
-        _following = Task.WhenAll(FollowHypervisorAsync(), FollowMainAsync(), new MachineSettling(_context, Record, this, _hypervisor!).RunAsync());
+        _following = Task.WhenAll(FollowHypervisorAsync(), FollowMainAsync(), Names.RunAsync(), new MachineSettling(_context, Record, this, _hypervisor!).RunAsync());
+        if (!_exited.Task.IsCompleted)
+            _context.Names.Join(this);
     }
 
     /// <summary>Takes over a machine that ended while nobody watched.</summary>
@@ -114,6 +130,7 @@ internal sealed class MachineLife
     public async Task ResumeAsync(CancellationToken cancellationToken)
     {
         await ChangeAsync(MachineState.Paused, MachineState.Running, hypervisor => hypervisor.ResumeAsync(cancellationToken), cancellationToken);
+        Names.Wake();
         try
         {
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _gone.Token);
@@ -152,6 +169,8 @@ internal sealed class MachineLife
                 _graceEnd = end;
                 _graceOver.CancelAfter(grace);
             }
+
+            _context.Names.Leave(this);
 
             return _stopping ??= Task.Run(StopCoreAsync);
         }
@@ -390,7 +409,11 @@ internal sealed class MachineLife
         Log.Removed(_context.Logger, Record.Id, Record.Spec.Name);
     }
 
-    private void SetExited(ProcessExit exit) => _ = _exited.TrySetResult(exit);
+    private void SetExited(ProcessExit exit)
+    {
+        _context.Names.Leave(this);
+        _ = _exited.TrySetResult(exit);
+    }
 
     private sealed class Reader(MachineLife life) : IDisposable
     {

@@ -47,7 +47,7 @@ internal sealed class MachineParts(MachineContext context, MachineRecord record)
         if (IsPublished)
             await TryAsync("ports", () => context.Bridge.WithdrawAsync(Lease, _record.Spec.Ports, CancellationToken.None));
         IsPublished = false;
-        await TryAsync("rules", () => context.Bridge.UnplugAsync(Lease, CancellationToken.None));
+        await TryAsync("rules", () => context.Bridge.UnplugAsync(Lease, _record.Spec.Group, CancellationToken.None));
         await TryAsync("control group", () => context.CgroupOf(_record.Id).RemoveAsync(context.Time, CancellationToken.None));
         await TryAsync("disk", () =>
         {

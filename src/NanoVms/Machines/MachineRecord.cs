@@ -43,6 +43,9 @@ internal sealed record MachineRecord
 
     public bool HasMain { get; init; }
 
+    /// <summary>Whether the group resolves the machine's name; null for what the specification says.</summary>
+    public bool? Announced { get; init; }
+
     public DateTimeOffset StartedAt { get; init; }
 
     /// <summary>When the limit of processor time begins; null before the main process started.</summary>

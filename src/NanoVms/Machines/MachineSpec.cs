@@ -73,6 +73,22 @@ public sealed record MachineSpec
     /// <summary>The isolation group, for example a team.</summary>
     public string Owner { get; init; } = "";
 
+    /// <summary>
+    /// Machines of one group reach each other on the host's network, and no others; empty for none. At most 200 characters. No stranger
+    /// may choose it: who gives two owners one group connects them.
+    /// </summary>
+    // Null in the state file of a machine that an earlier version started.
+    public string Group { get; init => field = value ?? ""; } = "";
+
+    /// <summary>
+    /// The group's machines resolve <c>NAME.internal</c> to this one while it runs and is announced; several may have one name. 1 to 63
+    /// of <c>a-z 0-9 -</c>; null for none.
+    /// </summary>
+    public string? GroupName { get; init; }
+
+    /// <summary>False keeps <see cref="GroupName"/> back until <see cref="Machine.SetAnnounced"/> says otherwise.</summary>
+    public bool Announced { get; init; } = true;
+
     /// <summary>Kept with the machine and given back by <see cref="Machine.Spec"/>; nothing here reads them.</summary>
     public IReadOnlyDictionary<string, string> Labels { get; init; } = new Dictionary<string, string>();
 

@@ -12,6 +12,7 @@ internal static class MachineSpecRules
     private const int ErofsMagicOffset = 1024;
     private const int MaxPorts = 64;
     private const int MaxSharedFolders = 16;
+    private const int MaxGroup = 200;
     private const uint ErofsMagic = 0xe0f5e1e2;
 
     /// <summary>Checks a specification and chooses its driver.</summary>
@@ -51,6 +52,10 @@ internal static class MachineSpecRules
             yield return "Ports need a network, and the machine has none.";
         foreach (var error in spec.Ports.SelectMany(port => port.FindErrors()))
             yield return error;
+        if (spec.Group.Length > MaxGroup)
+            yield return $"Group has {spec.Group.Length} characters; at most {MaxGroup} are possible.";
+        if (spec.GroupName is { } groupName && (!IsName(groupName, 63) || spec.Group.Length == 0))
+            yield return $"GroupName '{groupName}' is not 1 to 63 of a-z, 0-9 and '-', or there is no Group.";
         if (spec.ReadOnlyRoot && spec.Layers.Count == 0)
             yield return "ReadOnlyRoot is set without layers; give the machine at least one.";
         if (spec.DiskPath is { } disk && !Path.IsPathRooted(disk))

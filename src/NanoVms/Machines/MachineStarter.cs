@@ -152,7 +152,7 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
         {
             // A container's card is made in its own network, by its driver.
             if (hasKernel)
-                tap = await context.Bridge.PlugAsync(parts.Lease, cancellationToken);
+                tap = await context.Bridge.PlugAsync(parts.Lease, parts.Record.Spec.Group, cancellationToken);
             await context.Bridge.PublishAsync(parts.Lease, record.Spec.Ports, cancellationToken);
             parts.IsPublished = true;
         }
@@ -203,15 +203,23 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
         throw new MachineException($"Machine '{spec.Name}' ended while it booted: {await hypervisor.Ended}");
     }
 
-    private Task SetUpAsync(AgentConnection agent, MachineStart start, MachineParts parts, Action booted, CancellationToken cancellationToken)
+    private async Task SetUpAsync(AgentConnection agent, MachineStart start, MachineParts parts, Action booted, CancellationToken cancellationToken)
     {
         var network = start.Spec.Network == NetworkMode.None
             ? null
             : new GuestNetwork(parts.Lease.Address, context.Bridge.Prefix.Length, context.Bridge.Prefix.At(1), context.Bridge.Prefix.At(1), context.Bridge.Mtu);
-        return start switch
+        if (start is MachineBoot boot)
         {
-            MachineBoot boot => ConfigureAsync(agent, boot, network, booted, cancellationToken),
-            _ => agent.ThawAsync(
+            await ConfigureAsync(agent, boot, network, cancellationToken);
+            booted();
+            await TellNamesAsync(agent, parts, cancellationToken);
+            await new MachineSettingUp(boot.Spec, boot.Setup).RunAsync(agent, cancellationToken);
+            if (boot.Main is not null)
+                await agent.StartMainAsync(boot.Main, cancellationToken);
+        }
+        else
+        {
+            await agent.ThawAsync(
                 new ThawConfig
                 {
                     UtcNow = context.Time.GetUtcNow(),
@@ -222,11 +230,19 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
                     Hosts = start.Spec.Hosts,
                     NewIdentity = true,
                 },
-                cancellationToken),
-        };
+                cancellationToken);
+            await TellNamesAsync(agent, parts, cancellationToken);
+        }
     }
 
-    private async Task ConfigureAsync(AgentConnection agent, MachineBoot boot, GuestNetwork? network, Action booted, CancellationToken cancellationToken)
+    /// <summary>Before its main process asks for any.</summary>
+    private async Task TellNamesAsync(AgentConnection agent, MachineParts parts, CancellationToken cancellationToken)
+    {
+        if (context.Names.For(parts.Record) is { Count: > 0 } names)
+            await agent.SetNamesAsync(names, cancellationToken);
+    }
+
+    private async Task ConfigureAsync(AgentConnection agent, MachineBoot boot, GuestNetwork? network, CancellationToken cancellationToken)
     {
         var spec = boot.Spec;
         var devices = boot.Driver.Devices(spec);
@@ -246,10 +262,6 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
                 RandomSeed = RandomNumberGenerator.GetBytes(SeedBytes),
             },
             cancellationToken);
-        booted();
-        await new MachineSettingUp(spec, boot.Setup).RunAsync(agent, cancellationToken);
-        if (boot.Main is not null)
-            await agent.StartMainAsync(boot.Main, cancellationToken);
     }
 
     private static Task MakeDiskAsync(string path, MachineSpec spec, CancellationToken cancellationToken) => spec.DiskPath is null

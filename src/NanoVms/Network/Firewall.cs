@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
@@ -32,7 +33,7 @@ internal sealed record Firewall(string HostId, string Bridge, string TapPrefix, 
     private IPAddress Gateway => Prefix.At(1);
 
     /// <summary>Replaces whatever is there by the whole rule set with these guests.</summary>
-    public string Install(IEnumerable<GuestLease> guests, IEnumerable<(GuestLease Guest, PortMapping Port)> ports)
+    public string Install(IEnumerable<(GuestLease Guest, uint Group)> guests, IEnumerable<(GuestLease Guest, PortMapping Port)> ports)
     {
         var script = new StringBuilder(Remove());
         script.Append(
@@ -47,6 +48,13 @@ internal sealed record Firewall(string HostId, string Bridge, string TapPrefix, 
                 type ipv4_addr
                 size 65535
                 flags dynamic
+              }
+              # Guests by the group that they are in, and groups by their guests.
+              map groups {
+                type ipv4_addr : mark
+              }
+              set members {
+                type ipv4_addr . mark
               }
               map published {
                 type inet_proto . inet_service : ipv4_addr . inet_service
@@ -69,6 +77,8 @@ internal sealed record Firewall(string HostId, string Bridge, string TapPrefix, 
               }
               chain output {
                 type filter hook output priority filter - 5; policy accept;
+                # Guests of a group have no shorter way to each other than by this computer.
+                oifname "{{Bridge}}" icmp type redirect drop
                 # Hypervisors that open their taps by name see this network, and have nothing to say in it.
                 meta skuid {{GuestLease.UserIdOf(Prefix.At(2))}}-{{GuestLease.UserIdOf(Prefix.At(Prefix.Count - 1))}} reject with icmpx admin-prohibited
               }
@@ -80,11 +90,20 @@ internal sealed record Firewall(string HostId, string Bridge, string TapPrefix, 
               chain guest_to_world {
                 meta nfproto != ipv4 drop
                 ip saddr != {{Prefix}} drop
-                oifname "{{Bridge}}" reject with icmpx admin-prohibited
+                oifname "{{Bridge}}" goto guest_to_guest
                 ip daddr @forbidden reject with icmpx admin-prohibited
                 ct state invalid drop
                 ct state new add @connections { ip saddr ct count over {{MaxConnections}} } reject with icmpx admin-prohibited
                 tcp flags syn / syn,rst tcp option maxseg size set rt mtu
+              }
+              chain guest_to_guest {
+                ct state invalid drop
+                ct state new add @connections { ip saddr ct count over {{MaxConnections}} } reject with icmpx admin-prohibited
+                # Both ends are guests, so nobody else reads the mark; a guest without a group keeps 0, which no group is.
+                meta mark set 0
+                meta mark set ip saddr map @groups
+                ip daddr . meta mark @members meta mark set 0 accept
+                reject with icmpx admin-prohibited
               }
               chain world_to_guest {
                 ct state established,related accept
@@ -125,17 +144,17 @@ internal sealed record Firewall(string HostId, string Bridge, string TapPrefix, 
             }
 
             """);
-        foreach (var guest in guests)
-            script.Append(Add(guest));
+        foreach (var (guest, group) in guests)
+            script.Append(Add(guest, group));
         foreach (var (guest, port) in ports)
             script.Append(Publish(guest, [port]));
         return script.ToString();
     }
 
-    /// <summary>Lets a guest's address out of its own tap, and no other.</summary>
-    public string Add(GuestLease guest) => $"add element bridge {Table} guests {{ {Element(guest)} }}\n";
+    /// <summary>Lets a guest's address out of its own tap, and no other, and the guest reach those of its group, 0 for none.</summary>
+    public string Add(GuestLease guest, uint group) => Guest("add", guest, group);
 
-    public string Delete(GuestLease guest) => $"delete element bridge {Table} guests {{ {Element(guest)} }}\n";
+    public string Delete(GuestLease guest, uint group) => Guest("delete", guest, group);
 
     /// <summary>Leads ports of the computer to the guest. Fails as a whole when another guest has one of them.</summary>
     public string Publish(GuestLease guest, IEnumerable<PortMapping> ports) => Ports("create", guest, ports);
@@ -149,6 +168,14 @@ internal sealed record Firewall(string HostId, string Bridge, string TapPrefix, 
     private string Ports(string verb, GuestLease guest, IEnumerable<PortMapping> ports) => string.Concat(ports.Select(port =>
         $"{verb} element inet {Table} {(port.HostAddress is null ? "published" : "published_at")} "
         + $"{{ {(port.HostAddress is null ? "" : $"{port.HostAddress} . ")}{port.Name} . {port.HostPort} : {guest.Address} . {port.GuestPort} }}\n"));
+
+    private string Guest(string verb, GuestLease guest, uint group)
+    {
+        var own = $"{verb} element bridge {Table} guests {{ {Element(guest)} }}\n";
+        return group == 0 ? own : string.Create(
+            CultureInfo.InvariantCulture,
+            $"{own}{verb} element inet {Table} groups {{ {guest.Address} : {group} }}\n{verb} element inet {Table} members {{ {guest.Address} . {group} }}\n");
+    }
 
     private static string Element(GuestLease guest) => $"\"{guest.Tap}\" . {guest.Mac} . {guest.Address}";
 }

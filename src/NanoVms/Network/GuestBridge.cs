@@ -21,6 +21,7 @@ internal sealed class GuestBridge : IAsyncDisposable
     private readonly NameService _names;
     private readonly Firewall _firewall;
     private readonly SemaphoreSlim _rules = new(1);
+    private readonly GroupNumbers _groups = new();
     private readonly Lock _recordGate = new();
     private readonly int _mtu;
     private NetworkRecord _record;
@@ -51,9 +52,9 @@ internal sealed class GuestBridge : IAsyncDisposable
     public string TapPrefix => $"bp{HostId}-";
 
     /// <summary>Finds or makes the bridge. Steps: 1 prefix, 2 bridge, 3 rules with these guests, 4 forwarding, 5 name service.</summary>
-    /// <param name="guests">Places of the guests that are alive, with the ports that lead to them.</param>
+    /// <param name="guests">Those that are alive.</param>
     public static async Task<GuestBridge> OpenAsync(
-        string folder, NetworkOptions options, IReadOnlyDictionary<int, IReadOnlyList<PortMapping>> guests, ILogger logger, TimeProvider time, CancellationToken cancellationToken)
+        string folder, NetworkOptions options, IReadOnlyCollection<BridgeGuest> guests, ILogger logger, TimeProvider time, CancellationToken cancellationToken)
     {
         Validate(options);
         var alias = AliasOf(folder);
@@ -99,12 +100,12 @@ internal sealed class GuestBridge : IAsyncDisposable
     public GuestLease LeaseAt(int index) => GuestLease.Create(TapPrefix, Prefix, index);
 
     /// <summary>Makes a guest's tap and plugs it in. Whoever gets the handle keeps the tap alive.</summary>
-    public async Task<SafeFileHandle> PlugAsync(GuestLease guest, CancellationToken cancellationToken)
+    public async Task<SafeFileHandle> PlugAsync(GuestLease guest, string group, CancellationToken cancellationToken)
     {
         var tap = Tap.Create(guest.Tap);
         try
         {
-            await ConfigurePortAsync(guest, cancellationToken);
+            await ConfigurePortAsync(guest, group, cancellationToken);
             return tap;
         }
         catch
@@ -119,18 +120,18 @@ internal sealed class GuestBridge : IAsyncDisposable
     /// is in, or with <see cref="UnplugAsync"/>.
     /// </summary>
     /// <param name="process">One in the container's network.</param>
-    public async Task PlugCableAsync(GuestLease guest, int process, CancellationToken cancellationToken)
+    public async Task PlugCableAsync(GuestLease guest, string group, int process, CancellationToken cancellationToken)
     {
         _ = await CommandRunner.RunCheckedAsync(IpCommands.Batch(IpCommands.AddCable(guest.Tap, ContainerCard, guest.Mac, process, _mtu)), cancellationToken);
         var card = IpCommands.BatchIn(process, [.. IpCommands.BringUp("lo"), .. IpCommands.ConfigureCard(ContainerCard, guest.Address.ToString(), Prefix)]);
-        await Task.WhenAll(ConfigurePortAsync(guest, cancellationToken), CommandRunner.RunCheckedAsync(card, cancellationToken));
+        await Task.WhenAll(ConfigurePortAsync(guest, group, cancellationToken), CommandRunner.RunCheckedAsync(card, cancellationToken));
     }
 
-    /// <summary>Isolates an interface that has the tap's name, and lets the guest's address out of it.</summary>
-    public async Task ConfigurePortAsync(GuestLease guest, CancellationToken cancellationToken)
+    /// <summary>Isolates an interface that has the tap's name, and lets the guest's address out of it, to those of its group as well.</summary>
+    public async Task ConfigurePortAsync(GuestLease guest, string group, CancellationToken cancellationToken)
     {
         DisableIpv6(guest.Tap);
-        var allow = RunRulesAsync(_firewall.Add(guest), cancellationToken);
+        var allow = RunRulesAsync(_firewall.Add(guest, _groups.Of(group)), cancellationToken);
         _ = await CommandRunner.RunCheckedAsync(IpCommands.Batch(IpCommands.ConfigurePort(guest.Tap, _record.Bridge, _mtu)), cancellationToken);
         _ = await CommandRunner.RunCheckedAsync(IpCommands.BridgeBatch(IpCommands.Forwarding(guest.Tap, guest.Mac)), cancellationToken);
         await allow;
@@ -162,9 +163,9 @@ internal sealed class GuestBridge : IAsyncDisposable
     }
 
     /// <summary>Takes the guest's rule away. A tap ended with its hypervisor; a cable would end some time later.</summary>
-    public async Task UnplugAsync(GuestLease guest, CancellationToken cancellationToken)
+    public async Task UnplugAsync(GuestLease guest, string group, CancellationToken cancellationToken)
     {
-        await TryRulesAsync(_firewall.Delete(guest), cancellationToken);
+        await TryRulesAsync(_firewall.Delete(guest, _groups.Of(group)), cancellationToken);
         if (Exists(guest.Tap))
             _ = await CommandRunner.RunAsync(IpCommands.Batch(IpCommands.DeleteLink(guest.Tap)), cancellationToken);
     }
@@ -229,7 +230,7 @@ internal sealed class GuestBridge : IAsyncDisposable
         return chosen.ToString();
     }
 
-    private async Task RepairAsync(string alias, IReadOnlyDictionary<int, IReadOnlyList<PortMapping>> guests, CancellationToken cancellationToken)
+    private async Task RepairAsync(string alias, IReadOnlyCollection<BridgeGuest> guests, CancellationToken cancellationToken)
     {
         // 2
         var name = _record.Bridge;
@@ -243,15 +244,19 @@ internal sealed class GuestBridge : IAsyncDisposable
         _ = await CommandRunner.RunCheckedAsync(IpCommands.Batch(IpCommands.ConfigureBridge(name, Prefix, _mtu)), cancellationToken);
 
         // Cables of containers that are no more, and that the kernel has not taken apart yet: their names are needed again.
-        var ports = guests.Keys.Select(place => LeaseAt(place).Tap).ToHashSet();
+        var ports = guests.Select(guest => LeaseAt(guest.Place).Tap).ToHashSet();
         foreach (var port in Directory.EnumerateDirectories("/sys/class/net", TapPrefix + "*").Select(path => Path.GetFileName(path)!).Where(port => !ports.Contains(port)))
             _ = await CommandRunner.RunAsync(IpCommands.Batch(IpCommands.DeleteLink(port)), cancellationToken);
 
         // 3, before 4: there is no moment in which packets are forwarded without rules.
-        var published = guests.SelectMany(guest => guest.Value.Select(port => (LeaseAt(guest.Key), port)));
-        await RunRulesAsync(_firewall.Install(guests.Keys.Select(LeaseAt), published), cancellationToken);
+        var published = guests.SelectMany(guest => guest.Ports.Select(port => (LeaseAt(guest.Place), port)));
+        await RunRulesAsync(_firewall.Install(guests.Select(guest => (LeaseAt(guest.Place), _groups.Of(guest.Group))), published), cancellationToken);
         // So that a published port answers on the loopback address too; guests' own packets to it are dropped by the rules.
-        await File.WriteAllTextAsync($"/proc/sys/net/ipv4/conf/{name}/route_localnet", "1", cancellationToken);
+        Switch($"conf/{name}/route_localnet", "1");
+        // Guests of a group reach each other by this computer, where the rules are: it answers for each of them (RFC 3069), at once.
+        Switch($"conf/{name}/proxy_arp_pvlan", "1");
+        Switch($"neigh/{name}/proxy_delay", "0");
+        Switch($"conf/{name}/send_redirects", "0");
 
         // 4
         if (!ReadForwarding())
@@ -323,6 +328,8 @@ internal sealed class GuestBridge : IAsyncDisposable
         if (File.Exists(path))
             File.WriteAllText(path, "1");
     }
+
+    private static void Switch(string name, string value) => File.WriteAllText($"/proc/sys/net/ipv4/{name}", value);
 
     private static bool Exists(string device) => Directory.Exists($"/sys/class/net/{device}");
 

@@ -13,6 +13,9 @@ namespace NanoVms.Network;
 internal sealed class NameService(string bridge, Ipv4Prefix prefix, NetworkOptions options, uint userId, ILogger logger, TimeProvider time)
     : IAsyncDisposable
 {
+    /// <summary>Of the names that machines have for each other, which they know without this service; kept for private use by ICANN.</summary>
+    public const string PrivateDomain = "internal";
+
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan CheckInterval = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan MaxDelay = TimeSpan.FromMinutes(1);
@@ -33,7 +36,7 @@ internal sealed class NameService(string bridge, Ipv4Prefix prefix, NetworkOptio
             $"--interface={bridge}", $"--listen-address={prefix.At(1)}", "--except-interface=lo", "--bind-interfaces", "--no-dhcp-interface=*",
             // The computer's own names stay its own, and no public name leads a guest to an address that it may not reach
             // (not --stop-dns-rebind, which takes documentation networks for private ones).
-            "--no-hosts", "--bogus-priv", "--domain-needed", .. Firewall.Forbidden.Select(network => $"--bogus-nxdomain={network}"),
+            "--no-hosts", "--bogus-priv", "--domain-needed", $"--local=/{PrivateDomain}/", .. Firewall.Forbidden.Select(network => $"--bogus-nxdomain={network}"),
             "--cache-size=2000", "--dns-forward-max=500",
         ];
         if (options.Upstreams is { } upstreams)

@@ -12,7 +12,6 @@ public sealed class GuestBridgeTests : IAsyncLifetime
     private const string World = "198.51.100.2";
     private const int Port = 8080;
     private static readonly TimeSpan Soon = TimeSpan.FromSeconds(2);
-    private static readonly Dictionary<int, IReadOnlyList<PortMapping>> None = [];
     private readonly string _folder = Directory.CreateTempSubdirectory("nanovms-net-").FullName;
     private readonly NetworkOptions _options = new() { BridgeName = $"nvt{Random.Shared.Next(0x10000):x4}", Prefix = "10.201.0.0/24", Upstreams = [World] };
     private readonly List<IAsyncDisposable> _namespaces = [];
@@ -109,6 +108,38 @@ public sealed class GuestBridgeTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Guest_ReachesItsGroupOnly()
+    {
+        var (one, oneLease) = await AddGuestAsync("team-a/shop");
+        var (two, twoLease) = await AddGuestAsync("team-a/shop");
+        var (stranger, strangerLease) = await AddGuestAsync("team-b/shop");
+        var (alone, aloneLease) = await AddGuestAsync();
+        foreach (var space in new[] { one, two, stranger, alone })
+            _ = Serve(space, Port);
+
+        var began = System.Diagnostics.Stopwatch.GetTimestamp();
+        Assert.True(await ConnectsAsync(one, twoLease.Address.ToString(), Port));
+        Assert.True(System.Diagnostics.Stopwatch.GetElapsedTime(began) < TimeSpan.FromSeconds(0.5), "the computer answers for a neighbor at once");
+        Assert.True(await ConnectsAsync(two, oneLease.Address.ToString(), Port));
+        foreach (var (space, lease) in new[] { (stranger, oneLease), (one, strangerLease), (alone, oneLease), (one, aloneLease), (alone, strangerLease) })
+            Assert.False(await ConnectsAsync(space, lease.Address.ToString(), Port));
+
+        // A guest that says it is another is not believed.
+        await stranger.IpAsync("address", "add", $"{twoLease.Address}/24", "dev", "eth0");
+        Assert.False(await ConnectsAsync(stranger, oneLease.Address.ToString(), Port, twoLease.Address));
+
+        // Rules that are written anew have the group; the place of one that left gives the next guest no right.
+        await _bridge.UnplugAsync(twoLease, "team-a/shop", CancellationToken.None);
+        Assert.False(await ConnectsAsync(one, twoLease.Address.ToString(), Port));
+        await _bridge.DisposeAsync();
+        _bridge = await GuestBridge.OpenAsync(
+            _folder, _options, [new BridgeGuest(oneLease.Index, "team-a/shop", []), new BridgeGuest(strangerLease.Index, "team-a/shop", [])], NullLogger.Instance, TimeProvider.System, CancellationToken.None);
+        Assert.True(await ConnectsAsync(one, strangerLease.Address.ToString(), Port));
+        Assert.False(await ConnectsAsync(one, aloneLease.Address.ToString(), Port));
+        Assert.Null(await ResolveAsync(one, "db.internal"));
+    }
+
+    [Fact]
     public async Task Open_AfterACrash_RepairsAndAdopts()
     {
         var (guest, lease) = await AddGuestAsync();
@@ -152,7 +183,7 @@ public sealed class GuestBridgeTests : IAsyncLifetime
         Assert.False(await ConnectsAsync(_world, "198.51.100.1", free));
 
         await _bridge.DisposeAsync();
-        _bridge = await OpenAsync(lease.Index, ports);
+        _bridge = await OpenAsync(lease.Index, "", ports);
         Assert.True(await ConnectsAsync(_world, "198.51.100.1", open));
 
         await _bridge.WithdrawAsync(lease, ports, CancellationToken.None);
@@ -190,7 +221,7 @@ public sealed class GuestBridgeTests : IAsyncLifetime
     public async Task Open_BridgeOfAnotherFolder_SaysWhatToDo()
     {
         var failure = await Assert.ThrowsAsync<NetworkException>(() => GuestBridge.OpenAsync(
-            _folder + "-other", _options, None, NullLogger.Instance, TimeProvider.System, CancellationToken.None));
+            _folder + "-other", _options, [], NullLogger.Instance, TimeProvider.System, CancellationToken.None));
         Assert.Contains("Choose another NetworkOptions.BridgeName", failure.Message, StringComparison.Ordinal);
     }
 
@@ -218,16 +249,16 @@ public sealed class GuestBridgeTests : IAsyncLifetime
         _bridge = await OpenAsync();
     }
 
-    private Task<GuestBridge> OpenAsync(int? guest = null, params PortMapping[] ports) =>
+    private Task<GuestBridge> OpenAsync(int? guest = null, string group = "", params PortMapping[] ports) =>
         GuestBridge.OpenAsync(
-            _folder, _options, guest is { } place ? new Dictionary<int, IReadOnlyList<PortMapping>> { [place] = ports } : None, NullLogger.Instance, TimeProvider.System, CancellationToken.None);
+            _folder, _options, guest is { } place ? [new BridgeGuest(place, group, ports)] : [], NullLogger.Instance, TimeProvider.System, CancellationToken.None);
 
-    private async Task<(TestNamespace Space, GuestLease Lease)> AddGuestAsync()
+    private async Task<(TestNamespace Space, GuestLease Lease)> AddGuestAsync(string group = "")
     {
         var lease = _bridge.LeaseAt(_bridge.Pool.Take()!.Value);
         var space = await TestNamespace.CreateAsync(lease.Tap, lease.Mac);
         _namespaces.Add(space);
-        await _bridge.ConfigurePortAsync(lease, CancellationToken.None);
+        await _bridge.ConfigurePortAsync(lease, group, CancellationToken.None);
         await space.IpAsync("address", "add", $"{lease.Address}/24", "dev", "eth0");
         await space.IpAsync("route", "add", "default", "via", _bridge.Prefix.At(1).ToString());
         return (space, lease);

@@ -28,6 +28,8 @@ internal enum FrameType : byte
     ListServices = 22,
     CopyIn = 23,
     CopyOut = 24,
+    Names = 25,
+    Cards = 26,
 
     HelloAck = 128,
     Done = 129,

@@ -248,6 +248,46 @@ internal static class Messages
             reader.Int64() is >= 0 and var size ? size : throw new ProtocolException("A size is negative.");
     }
 
+    public static void WriteNames(WireWriter writer, IReadOnlyCollection<GuestName> names)
+    {
+        writer.Int32(names.Count);
+        foreach (var name in names)
+            writer.Text(name.Name).OptionalAddress(name.Address);
+    }
+
+    public static GuestName[] ReadNames(ref WireReader reader)
+    {
+        var count = reader.Int32();
+        if (count is < 0 or > Wire.MaxNames)
+            throw new ProtocolException($"A guest is told {count} names.");
+        var names = new GuestName[count];
+        for (var i = 0; i < count; i++)
+            names[i] = new GuestName(reader.Text(), reader.OptionalAddress() ?? throw new ProtocolException("A name has no address."));
+        return names;
+    }
+
+    public static void WriteCards(WireWriter writer, IReadOnlyCollection<GuestCard> cards, bool forwards)
+    {
+        writer.Flag(forwards).Byte((byte)cards.Count);
+        foreach (var card in cards)
+        {
+            writer.Text(card.MacAddress);
+            WriteNetwork(writer, card.Network);
+        }
+    }
+
+    /// <summary>The cards, after whether the guest forwards packets between its cards.</summary>
+    public static GuestCard[] ReadCards(ref WireReader reader, out bool forwards)
+    {
+        forwards = reader.Flag();
+        var cards = new GuestCard[reader.Byte()];
+        if (cards.Length >= Wire.MaxCards)
+            throw new ProtocolException($"A guest has {cards.Length} further cards.");
+        for (var i = 0; i < cards.Length; i++)
+            cards[i] = new GuestCard(reader.Text(), ReadNetwork(ref reader));
+        return cards;
+    }
+
     private static HookSpec[] ReadHooks(ref WireReader reader)
     {
         var hooks = new HookSpec[reader.Byte()];

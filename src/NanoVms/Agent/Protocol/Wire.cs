@@ -44,6 +44,12 @@ internal static class Wire
     /// <summary>The most kinds of limits that Linux knows.</summary>
     public const int MaxLimits = 16;
 
+    /// <summary>The most names of other machines that a guest is told.</summary>
+    public const int MaxNames = 2000;
+
+    /// <summary>The most network cards of a guest.</summary>
+    public const int MaxCards = 8;
+
     public const int MinSeed = 16;
     public const int MaxSeed = 512;
 }

@@ -87,7 +87,7 @@ internal sealed class ContainerDriver(TimeProvider time) : IMachineDriver
 
         // 3
         var plugging = plan.Bridge is { } bridge
-            ? bridge.PlugCableAsync(plan.Lease, namespaces.ProcessId, cancellationToken)
+            ? bridge.PlugCableAsync(plan.Lease, plan.Spec.Group, namespaces.ProcessId, cancellationToken)
             : CommandRunner.RunCheckedAsync(IpCommands.BatchIn(namespaces.ProcessId, IpCommands.BringUp("lo")), cancellationToken);
         var launching = LaunchAsync(new ContainerLaunch(plan, runtime, agent, users, namespaces, console), listener);
         try

@@ -130,6 +130,11 @@ internal static class GoldenFrames
         while (await output.MoveNextAsync())
         {
         }
+
+        // Of later releases, whose frames come after the others.
+        await Assert.ThrowsAsync<AgentException>(() => connection.SetNamesAsync(
+            [new GuestName("db.internal", IPAddress.Parse("10.9.8.7")), new GuestName("db.internal", IPAddress.Parse("10.9.8.8"))], Cancel.After(20)));
+        await Assert.ThrowsAsync<AgentException>(() => connection.SetCardsAsync([new GuestCard("02:42:0a:01:02:04", Network)], true, Cancel.After(20)));
     }
 
     private static AgentInfo Info(MainState main, ProcessExit? exit) => new(
