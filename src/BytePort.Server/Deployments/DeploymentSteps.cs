@@ -135,7 +135,7 @@ internal sealed class DeploymentSteps(
             patience.CancelAfter(ReleaseCommandTime);
             try
             {
-                var exit = await runtime.RunReleaseAsync(service, run.ProjectName, run.TeamId, run.Log.Output.WriteOutput, patience.Token);
+                var exit = await runtime.RunReleaseAsync(service, new MachineOwner(run.ProjectName, run.TeamId, run.Deployment.EnvironmentId), run.Log.Output.WriteOutput, patience.Token);
                 if (exit.ExitCode != 0)
                 {
                     throw new DeploymentFailure("release_command_failed", $"The release command of service '{service.Plan.Name}' failed: {exit.Reason} Its output is in the log of the release step.");

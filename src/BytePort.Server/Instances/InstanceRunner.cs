@@ -34,7 +34,7 @@ internal sealed class InstanceRunner
     private readonly Action _wake;
     private readonly PlannedService _service;
     private readonly Guid _projectId;
-    private readonly Guid _teamId;
+    private readonly MachineOwner _owner;
     private readonly string _project;
     private readonly CancellationTokenSource _stop = new();
     private readonly CancellationTokenSource _detach = new();
@@ -52,7 +52,7 @@ internal sealed class InstanceRunner
         _runtime = runtime;
         _wake = wake;
         _projectId = project.Id;
-        _teamId = project.TeamId;
+        _owner = new MachineOwner(project.Name, project.TeamId, deployment.EnvironmentId);
         _project = project.Name;
         _service = DeploymentPlan.Parse(deployment.Plan!).Services.First(s => s.Plan.Name == row.Service);
         _health = new HealthCheck(runtime.Health, _service.Plan.HealthPath);
@@ -66,6 +66,8 @@ internal sealed class InstanceRunner
     public Guid DeploymentId { get; }
 
     public string Service { get; }
+
+    public Guid EnvironmentId => _owner.Environment;
 
     /// <summary>Where it takes requests; null while it does not.</summary>
     public Uri? Endpoint { get; private set; }
@@ -84,6 +86,9 @@ internal sealed class InstanceRunner
         runner._running = Task.Run(() => runner.RunAsync(row.State));
         return runner;
     }
+
+    /// <summary>Whether the environment's machines find this one by its service's name.</summary>
+    public void SetAnnounced(bool announced) => FindMachine()?.SetAnnounced(announced);
 
     public void RequestStop() => _stop.Cancel();
 
@@ -138,7 +143,7 @@ internal sealed class InstanceRunner
             if (machine is null)
             {
                 await SetAsync(InstanceState.Starting, _restarts > 0 ? "Restarting" : null, cancellationToken);
-                machine = await _runtime.StartMachineAsync(Id, _service, _project, _teamId, cancellationToken);
+                machine = await _runtime.StartMachineAsync(Id, _service, _owner, cancellationToken);
             }
             else
             {

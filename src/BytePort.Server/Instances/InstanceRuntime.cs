@@ -50,13 +50,18 @@ internal sealed class InstanceRuntime(
     };
 
     /// <summary>Starts the machine of an instance; its main process is the service's start command.</summary>
-    public Task<Machine> StartMachineAsync(Guid instance, PlannedService service, string project, Guid team, CancellationToken cancellationToken)
-        => StartMachineAsync(service, ((AppArtifact)service.Artifact!).StartCommand, project, team, new Dictionary<string, string> { [InstanceLabel] = instance.ToString() }, cancellationToken);
+    public Task<Machine> StartMachineAsync(Guid instance, PlannedService service, MachineOwner owner, CancellationToken cancellationToken)
+        => StartMachineAsync(
+            service,
+            ((AppArtifact)service.Artifact!).StartCommand,
+            owner,
+            spec => spec with { GroupName = service.Plan.Name, Announced = false, Labels = new Dictionary<string, string> { [InstanceLabel] = instance.ToString() } },
+            cancellationToken);
 
     /// <summary>Runs a service's release command in a machine of its own, like the service's, and waits for its end.</summary>
-    public async Task<ProcessExit> RunReleaseAsync(PlannedService service, string project, Guid team, Action<string, bool> write, CancellationToken cancellationToken)
+    public async Task<ProcessExit> RunReleaseAsync(PlannedService service, MachineOwner owner, Action<string, bool> write, CancellationToken cancellationToken)
     {
-        var machine = await StartMachineAsync(service, service.Plan.ReleaseCommand!, project, team, new Dictionary<string, string>(), cancellationToken);
+        var machine = await StartMachineAsync(service, service.Plan.ReleaseCommand!, owner, spec => spec, cancellationToken);
         try
         {
             var lines = new LineAssembler(service.Plan.Name, machine.Id, 0, time);
@@ -82,7 +87,7 @@ internal sealed class InstanceRuntime(
     }
 
     private async Task<Machine> StartMachineAsync(
-        PlannedService service, string command, string project, Guid team, IReadOnlyDictionary<string, string> labels, CancellationToken cancellationToken)
+        PlannedService service, string command, MachineOwner owner, Func<MachineSpec, MachineSpec> change, CancellationToken cancellationToken)
     {
         var artifact = (AppArtifact)service.Artifact!;
         var stack = await images.GetStackAsync(artifact.Stack, null, cancellationToken);
@@ -93,16 +98,16 @@ internal sealed class InstanceRuntime(
         };
         var spec = new MachineSpec
         {
-            Name = MachineName(project, plan.Name),
+            Name = MachineName(owner.Project, plan.Name),
             MemoryMiB = plan.Size.MemoryMiB,
             Cpus = Math.Max(1, (int)Math.Ceiling(plan.Size.Cpus)),
             CpuLimit = plan.Size.Cpus,
             DiskBytes = plan.Size.DiskBytes,
             Layers = [.. stack.Layers, blobs.GetPath(artifact.LayerDigest)],
-            Owner = team.ToString("N"),
-            Labels = labels,
+            Owner = owner.Team.ToString("N"),
+            Group = owner.Group,
         };
-        return await machines.StartAsync(spec, AppProcess.Create(stack, command, environment), cancellationToken);
+        return await machines.StartAsync(change(spec), AppProcess.Create(stack, command, environment), cancellationToken);
     }
 
     public async Task UpdateAsync(Guid instance, Action<Instance> change, CancellationToken cancellationToken)

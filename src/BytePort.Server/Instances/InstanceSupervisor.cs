@@ -28,6 +28,20 @@ internal sealed class InstanceSupervisor(
             .Where(runner => runner.DeploymentId == deployment && runner.Service == service && runner.Endpoint is not null)
             .Select(runner => (runner.Id, runner.Endpoint!))];
 
+    /// <summary>
+    /// Leads the private names of an environment to the healthy instances of the deployment that serves; for a service that it does not have,
+    /// as before the first has gone live, to those of the deployment that has it.
+    /// </summary>
+    public void Announce(Guid environment, Guid? live)
+    {
+        var runners = _runners.Values.Where(runner => runner.EnvironmentId == environment).ToList();
+        var served = runners.Where(runner => runner.DeploymentId == live).Select(runner => runner.Service).ToHashSet();
+        foreach (var runner in runners)
+        {
+            runner.SetAnnounced(runner.Endpoint is not null && (runner.DeploymentId == live || !served.Contains(runner.Service)));
+        }
+    }
+
     /// <summary>Adopts what ran before this process started, so that the first routes already lead somewhere.</summary>
     public async Task AdoptAsync(CancellationToken cancellationToken)
     {

@@ -71,6 +71,8 @@ internal sealed class MachineService(MachineHost host, ImageStore images, Machin
                 Network = request.Interfaces.Count == 0 ? NetworkMode.None : NetworkMode.Nat,
                 Ports = [.. request.Ports.Select(pair => new PortMapping(pair.Key, pair.Value, HostAddress: HostAddress()))],
                 Owner = OwnerOf(team),
+                Group = GroupOf(team),
+                GroupName = request.Name,
                 Driver = request.Driver,
                 Labels = new Dictionary<string, string>
                 {
@@ -110,6 +112,8 @@ internal sealed class MachineService(MachineHost host, ImageStore images, Machin
                 spec => spec with
                 {
                     Name = name ?? spec.Name,
+                    Group = GroupOf(team),
+                    GroupName = name ?? spec.Name,
                     Ports = [],
                     Labels = new Dictionary<string, string>(spec.Labels)
                     {
@@ -258,6 +262,9 @@ internal sealed class MachineService(MachineHost host, ImageStore images, Machin
     private string? HostAddress() => IPAddress.TryParse(options.ListenHost.Trim('[', ']'), out var address)
         ? address.AddressFamily != AddressFamily.InterNetwork || address.Equals(IPAddress.Any) ? null : address.ToString()
         : IPAddress.Loopback.ToString();
+
+    /// <summary>The team's machines by themselves reach each other; those of its projects are none of theirs.</summary>
+    private static string GroupOf(Guid team) => $"team:{team:N}";
 
     private static string OwnerOf(Guid team) => team.ToString("N");
 }

@@ -39,7 +39,7 @@ internal sealed class RoutePublisher(
         }
     }
 
-    /// <summary>Brings the routes of one project to what the database and the running instances say now.</summary>
+    /// <summary>Brings the routes and private names of one project to what the database and the running instances say now.</summary>
     public async Task PublishAsync(Guid projectId, CancellationToken cancellationToken)
     {
         await _publishing.WaitAsync(cancellationToken);
@@ -63,6 +63,10 @@ internal sealed class RoutePublisher(
             }
 
             edge.Update(new RouteTable(_sites.Values));
+            foreach (var environment in await db.Environments.AsNoTracking().Where(e => e.ProjectId == projectId).ToListAsync(cancellationToken))
+            {
+                supervisor.Announce(environment.Id, environment.LiveDeploymentId);
+            }
         }
         finally
         {
