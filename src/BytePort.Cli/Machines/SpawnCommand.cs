@@ -30,7 +30,7 @@ internal static class SpawnCommand
                 return ExitCode.Failed;
             var request = new SpawnRequest(
                 description.Name,
-                description.Ref.Text,
+                description.Ref?.Text ?? "",
                 description.Description,
                 description.Cores,
                 description.MemoryMiB,

@@ -40,6 +40,8 @@ internal sealed record HacSection(string Name, TomlTable? Table, ErrorList Error
     /// <summary>True when the file has something else under the name; the error is already reported.</summary>
     public bool IsRefused { get; init; }
 
+    public bool Has(string key) => Table?.Entries.ContainsKey(key) is true;
+
     public T? Optional<T>(string key, Func<HacValue, T?> read) =>
         Table is not null && Table.Entries.TryGetValue(key, out var entry) ? read(new(entry.Value, $"{Name}.{key}", Errors)) : default;
 

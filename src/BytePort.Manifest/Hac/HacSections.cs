@@ -3,7 +3,7 @@ using BytePort.Manifest.Toml;
 
 namespace BytePort.Manifest.Hac;
 
-/// <summary>Turns the two tables of a <c>hac.toml</c> into the record.</summary>
+/// <summary>Turns the tables of a <c>hac.toml</c> into the record.</summary>
 internal static class HacSections
 {
     private const string Spacecore = "spacecore";
@@ -14,9 +14,9 @@ internal static class HacSections
     private const int MaxCores = 64;
     private const string RefExpected = "a stack such as \"node@22\" or an image such as \"docker.io/library/alpine:3.20\"";
 
-    private static readonly string[] Sections = [Spacecore, Hardware];
+    private static readonly string[] Sections = [Spacecore, Hardware, HacExtras.Template];
     private static readonly string[] SpacecoreKeys = ["name", "description"];
-    private static readonly string[] HardwareKeys = ["cores", "memory", "kernel", "drive", "ref", "interface"];
+    private static readonly string[] HardwareKeys = ["cores", "memory", "kernel", "drive", "ref", "os", "interface", "driver", "machine", "persistent", "ports", "pci", "pci_kind"];
 
     /// <returns>The file; what it holds counts only when <paramref name="errors"/> stayed empty.</returns>
     public static HacFile Read(TomlTable root, ErrorList errors)
@@ -24,7 +24,11 @@ internal static class HacSections
         HacKeys.RefuseUnknown(root, null, Sections, errors);
         var spacecore = HacKeys.Section(root, Spacecore, SpacecoreKeys, errors);
         var hardware = HacKeys.Section(root, Hardware, HardwareKeys, errors);
-        var defaults = new HacFile { Name = "", Ref = new("", true) };
+        var template = HacKeys.Section(root, HacExtras.Template, HacExtras.TemplateKeys, errors);
+        var defaults = new HacFile { Name = "" };
+        var os = hardware.Optional("os", HacExtras.ReadOs);
+        if (hardware.Has("os") && hardware.Has("ref"))
+            errors.Add(hardware.Table!.Entries["os"].KeyLocation, "[hardware] has both \"ref\" and \"os\".", "Remove one of them: each says what the root is made of.");
         return new()
         {
             Name = spacecore.Required("name", "It is the machine's name, such as \"web-1\".", ReadName) ?? "",
@@ -33,8 +37,16 @@ internal static class HacSections
             MemoryMiB = hardware.Optional<int?>("memory", ReadMemory) ?? defaults.MemoryMiB,
             Kernel = hardware.Optional("kernel", ReadKernel) ?? defaults.Kernel,
             DriveBytes = hardware.Optional<long?>("drive", ReadDrive) ?? defaults.DriveBytes,
-            Ref = hardware.Required("ref", $"It is {RefExpected}.", ReadRef) ?? defaults.Ref,
+            Ref = hardware.Has("os") ? hardware.Optional("ref", ReadRef) : hardware.Required("ref", $"It is {RefExpected}; or write os = \"debian-12\".", ReadRef),
+            Os = os,
             Interfaces = hardware.Optional("interface", ReadInterfaces) ?? defaults.Interfaces,
+            Driver = hardware.Optional("driver", HacExtras.ReadDriver) ?? defaults.Driver,
+            MachineType = hardware.Optional("machine", HacExtras.ReadMachineType) ?? defaults.MachineType,
+            IsPersistent = hardware.Optional<bool?>("persistent", HacExtras.ReadFlag) ?? false,
+            Ports = hardware.Optional("ports", HacExtras.ReadPorts) ?? defaults.Ports,
+            PciDevices = hardware.Optional("pci", HacExtras.ReadPciDevices) ?? defaults.PciDevices,
+            PciKinds = hardware.Optional("pci_kind", HacExtras.ReadPciKinds) ?? defaults.PciKinds,
+            Template = HacExtras.ReadTemplate(template),
         };
     }
 

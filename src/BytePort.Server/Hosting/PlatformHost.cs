@@ -15,7 +15,9 @@ using BytePort.Server.Health;
 using BytePort.Server.Instances;
 using BytePort.Server.Logs;
 using BytePort.Server.Machines;
+using BytePort.Server.Machines.Disks;
 using BytePort.Server.Machines.Snapshots;
+using BytePort.Server.Machines.Templates;
 using BytePort.Server.Projects;
 using BytePort.Server.Routing;
 using BytePort.Server.Uploads;
@@ -59,6 +61,7 @@ internal static class PlatformHost
         services.AddSingleton<InstanceSupervisor>().AddHostedService(provider => provider.GetRequiredService<InstanceSupervisor>());
         services.AddSingleton<ActivationWorker>().AddHostedService(provider => provider.GetRequiredService<ActivationWorker>());
         services.AddHostedService<DeploymentWorker>();
+        services.AddSingleton<TemplateStore>().AddSingleton<DiskStore>().AddSingleton<DisconnectHooks>();
         services.AddSingleton<MachineService>().AddSingleton<SnapshotService>().AddSingleton<MachineLogs>().AddHostedService(provider => provider.GetRequiredService<MachineLogs>());
         if (options.GrpcListen is { } grpc)
         {
@@ -122,6 +125,8 @@ internal static class PlatformHost
         app.MapUploads();
         app.MapMachines();
         app.MapSnapshots();
+        app.MapTemplates();
+        app.MapDisks();
         app.MapGit();
         return app;
     }

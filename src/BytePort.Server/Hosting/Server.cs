@@ -4,6 +4,7 @@ using BytePort.Server.Database;
 using BytePort.Server.Git;
 using BytePort.Server.Instances;
 using BytePort.Server.Machines.Snapshots;
+using BytePort.Server.Machines.Templates;
 using BytePort.Server.Routing;
 using Microsoft.EntityFrameworkCore;
 using NanoVms.Commands;
@@ -100,6 +101,7 @@ internal static class Server
 
         // 5.
         app.Services.GetRequiredService<SnapshotService>().Repair();
+        app.Services.GetRequiredService<TemplateStore>().Repair();
         await app.Services.GetRequiredService<InstanceSupervisor>().AdoptAsync(stopping);
         await app.Services.GetRequiredService<RoutePublisher>().PublishAllAsync(stopping);
         await app.StartAsync(stopping);

@@ -85,7 +85,7 @@ internal sealed class ClusterApi(MachineService machines, MachineLogs logs, Serv
 
     private static VmSpawnRequest Write(MachineRequest request)
     {
-        var source = new VmSpawnRequest { Cores = request.Cores, Memory = (uint)request.MemoryMiB, ImageRef = request.Ref };
+        var source = new VmSpawnRequest { Cores = request.Cores, Memory = (uint)request.MemoryMiB, ImageRef = request.Image };
         source.Env.Add(request.Environment.Select(pair => $"{pair.Key}={pair.Value}"));
         foreach (var (host, guest) in request.Ports)
             source.Ports.Add((uint)host, (uint)guest);

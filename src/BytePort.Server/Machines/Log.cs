@@ -10,4 +10,7 @@ internal static partial class Log
 
     [LoggerMessage(3, LogLevel.Warning, "The output of machine {Machine} is no longer read")]
     public static partial void OutputLost(ILogger logger, string machine, Exception exception);
+
+    [LoggerMessage(4, LogLevel.Warning, "In machine {Machine} the script {Script} failed: {Reason}")]
+    public static partial void ScriptFailed(ILogger logger, string machine, string script, string reason);
 }

@@ -1,6 +1,7 @@
 using BytePort.Server.Accounts;
 using BytePort.Server.Api;
 using BytePort.Server.Database;
+using BytePort.Server.Machines.Templates;
 using Microsoft.AspNetCore.Http.HttpResults;
 using NanoVms.Machines;
 
@@ -16,7 +17,8 @@ internal static class MachineEndpoints
         var group = app.MapGroup("/api/v1/machines").WithTags("machines").RequireAuthorization();
         group.MapGet("", ListAsync).WithName("listMachines")
             .WithSummary("The machines that run the team's services and builds, and those by themselves");
-        group.MapPost("", SpawnAsync).WithName("spawnMachine").WithSummary("Start a machine by itself; answers when it runs")
+        group.MapPost("", SpawnAsync).WithName("spawnMachine")
+            .WithSummary("Start a machine by itself; answers when it runs. With 'Accept: text/event-stream' events 'console' meanwhile, and at last 'machine' or 'problem'")
             .Produces<MachineView>(StatusCodes.Status201Created).Produces(StatusCodes.Status204NoContent).WithProblems();
         group.MapGet("drivers", DriversAsync).WithName("listMachineDrivers").WithSummary("What machines can run on here, and why not");
         group.MapGet("{machine}", GetAsync).WithName("getMachine").WithSummary("One machine");
@@ -31,6 +33,9 @@ internal static class MachineEndpoints
             .Produces<MachineView>().WithProblems();
         group.MapGet("{machine}/stats", StatsAsync).WithName("readMachineStats").WithSummary("What it uses, as its own kernel counts it")
             .Produces<MachineStatsView>().WithProblems();
+        group.MapPost("{machine}/sync", SyncAsync).WithName("syncMachine").WithSummary("Take its shared folder back to its template now; it goes on")
+            .Produces(StatusCodes.Status204NoContent).WithProblems();
+        group.MapMachineConsole();
         group.MapMachineLogs();
         group.MapMachineExec();
     }
@@ -64,17 +69,34 @@ internal static class MachineEndpoints
     private static async Task<Ok<MachineList>> ListAsync(Caller caller, PlatformDb db, MachineHost host, CancellationToken cancellationToken) =>
         TypedResults.Ok(new MachineList(await MachineView.ListAsync(caller.TeamId, db, host, cancellationToken)));
 
-    private static Task<IResult> SpawnAsync(SpawnMachine body, Caller caller, MachineService machines, CancellationToken cancellationToken) => AnswerAsync(async () =>
+    private static Task<IResult> SpawnAsync(
+        SpawnMachine body, HttpContext context, Caller caller, MachineService machines, TemplateStore templates, CancellationToken cancellationToken) => AnswerAsync(async () =>
     {
-        var request = body.ToRequest();
+        var request = await ReadAsync(body, caller, templates, cancellationToken);
         if (body.DryRun is true)
         {
             await machines.CheckAsync(request, cancellationToken);
             return TypedResults.NoContent();
         }
 
+        if (ServerSentEvents.Wanted(context.Request))
+            return await MachineConsoleEndpoints.SpawnAsync(context, onConsole => machines.SpawnAsync(caller.TeamId, request, onConsole, cancellationToken), cancellationToken);
         var machine = await machines.SpawnAsync(caller.TeamId, request, cancellationToken);
         return TypedResults.Created($"/api/v1/machines/{machine.Id}", MachineView.Of(machine));
+    });
+
+    private static async Task<MachineRequest> ReadAsync(SpawnMachine body, Caller caller, TemplateStore templates, CancellationToken cancellationToken)
+    {
+        if (body.Template is null)
+            return body.ToRequest(null);
+        using var template = await templates.TakeAsync(caller.TeamId, body.Template, cancellationToken);
+        return body.ToRequest(template.Content.File);
+    }
+
+    private static Task<IResult> SyncAsync(string machine, Caller caller, MachineService machines, CancellationToken cancellationToken) => AnswerAsync(async () =>
+    {
+        await machines.SyncAsync(caller.TeamId, machine, cancellationToken);
+        return TypedResults.NoContent();
     });
 
     private static async Task<Ok<DriverList>> DriversAsync(Caller caller, MachineHost host, CancellationToken cancellationToken)

@@ -1,5 +1,6 @@
 using BytePort.Server.Accounts;
 using BytePort.Server.Api;
+using BytePort.Server.Machines.Templates;
 using NanoVms.Machines;
 
 namespace BytePort.Server.Machines;
@@ -53,7 +54,8 @@ internal static class MachineExecEndpoints
         }
     });
 
-    private static async Task ConnectAsync(string machine, HttpContext context, Caller caller, MachineService machines, CancellationToken cancellationToken)
+    private static async Task ConnectAsync(
+        string machine, HttpContext context, Caller caller, MachineService machines, DisconnectHooks hooks, CancellationToken cancellationToken)
     {
         var refusal = await MachineEndpoints.AnswerAsync(() =>
         {
@@ -71,7 +73,16 @@ internal static class MachineExecEndpoints
         }
 
         using var socket = await context.WebSockets.AcceptWebSocketAsync(new WebSocketAcceptContext { KeepAliveInterval = TimeSpan.FromSeconds(15) });
-        await new ExecSession(socket).RunAsync(process => machines.ExecAsync(caller.TeamId, machine, process, cancellationToken), cancellationToken);
+        var hadTerminal = false;
+        await new ExecSession(socket).RunAsync(
+            process =>
+            {
+                hadTerminal |= process.Terminal is not null;
+                return machines.ExecAsync(caller.TeamId, machine, process, cancellationToken);
+            },
+            cancellationToken);
+        if (hadTerminal)
+            hooks.Disconnected(caller.TeamId, machine);
     }
 
     /// <summary>A browser sends its cookie along from any site's script, and says in Origin whose it is; other programs send none.</summary>

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using BytePort.Manifest.Hac;
 
 namespace BytePort.Server.Machines;
@@ -38,16 +39,47 @@ internal sealed record MachineRequest
     /// <summary>TCP ports of the host, each with the guest's port that it leads to.</summary>
     public IReadOnlyDictionary<int, int> Ports { get; init; } = new Dictionary<int, int>();
 
-    public static MachineRequest From(HacFile file, string driver) => new()
+    /// <summary>The team's template that it came from; null for none.</summary>
+    public string? Template { get; init; }
+
+    /// <summary>An operating system of the catalogue in place of <see cref="Ref"/>, which is empty then; null for none.</summary>
+    public string? Os { get; init; }
+
+    /// <summary><c>auto</c>, <c>microvm</c> or <c>q35</c>.</summary>
+    public string MachineType { get; init; } = HacFile.Auto;
+
+    /// <summary>True keeps the writable disk for the next machine of the name.</summary>
+    public bool IsPersistent { get; init; }
+
+    /// <summary>True has the guest's kernel tell the console all about its boot.</summary>
+    public bool BootMessages { get; init; }
+
+    /// <summary>PCI devices of the computer, by address.</summary>
+    public IReadOnlyList<string> PciDevices { get; init; } = [];
+
+    /// <summary>Kinds of PCI devices of which it gets all, see <see cref="HacFile.PciKinds"/>.</summary>
+    public IReadOnlyList<string> PciKinds { get; init; } = [];
+
+    /// <summary>The operating system or the image, as people know it.</summary>
+    [JsonIgnore]
+    public string Image => Os ?? Ref;
+
+    public static MachineRequest From(HacFile file) => new()
     {
         Name = file.Name,
         Description = file.Description,
         Cores = file.Cores,
         MemoryMiB = file.MemoryMiB,
         DriveBytes = file.DriveBytes,
-        Ref = file.Ref.Text,
+        Ref = file.Ref?.Text ?? "",
+        Os = file.Os,
         Kernel = file.Kernel,
         Interfaces = file.Interfaces,
-        Driver = driver,
+        Driver = file.Driver,
+        MachineType = file.MachineType,
+        IsPersistent = file.IsPersistent,
+        Ports = file.Ports,
+        PciDevices = file.PciDevices,
+        PciKinds = file.PciKinds,
     };
 }

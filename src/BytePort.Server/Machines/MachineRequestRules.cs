@@ -42,10 +42,14 @@ internal static class MachineRequestRules
             yield return $"memory is {request.MemoryMiB} MiB; it must be {MinMemoryMiB} to {MaxMemoryMiB}.";
         if (request.DriveBytes is < MinDriveBytes or > MaxDriveBytes)
             yield return $"drive is {request.DriveBytes} bytes; it must be 16 MiB to 16 TiB.";
-        if (ImageReference.Parse(request.Ref) is null)
+        if (request.Os is not null && request.Ref.Length > 0)
+            yield return "Give either ref or os: each says what the root is made of.";
+        if (request.Os is null && ImageReference.Parse(request.Ref) is null)
             yield return $"'{Shorten(request.Ref)}' is neither a stack such as node@22 nor an image such as docker.io/library/alpine:3.20.";
         if (request.Interfaces.Count > 8 || request.Interfaces.Any(name => !IsName(name, 39)))
             yield return "interface must be up to 8 names of networks: 1 to 39 of a-z, 0-9 and -.";
+        if (request.MachineType is not (HacFile.Auto or "microvm" or "q35"))
+            yield return $"'{Shorten(request.MachineType)}' is no type of machine; choose auto, microvm or q35.";
         if (!IsName(request.Driver, 39))
             yield return $"'{Shorten(request.Driver)}' is no driver's name.";
         if (request.Command.Count > MaxArguments || request.Command.Sum(Encoding.UTF8.GetByteCount) > MaxTextBytes)
@@ -79,6 +83,10 @@ internal static class MachineRequestRules
 
     private static IEnumerable<string> FindUnsupported(MachineRequest request)
     {
+        if (request.Os is not null)
+            yield return "There is no catalogue of operating systems here; write a ref.";
+        if (request.PciDevices.Count + request.PciKinds.Count > 0)
+            yield return "PCI devices cannot be assigned here.";
         if (request.Kernel != HacFile.DefaultKernel)
             yield return $"A kernel of one's own is not possible here; write kernel = \"{HacFile.DefaultKernel}\".";
         if (request.Interfaces.FirstOrDefault(name => name != HacFile.DefaultInterface) is { } network)

@@ -3,6 +3,8 @@ using System.Net.Sockets;
 using System.Text.Json;
 using BytePort.Manifest.Hac;
 using BytePort.Server.Hosting;
+using BytePort.Server.Machines.Disks;
+using BytePort.Server.Machines.Templates;
 using NanoVms.Images;
 using NanoVms.Machines;
 using NanoVms.Network;
@@ -14,7 +16,8 @@ namespace BytePort.Server.Machines;
 /// Machines by themselves: those that belong to a team and to no project. HTTP and gRPC both stand on this. A machine's label holds the
 /// request that it came from, so the machine is all the state there is and outlives this process with it.
 /// </summary>
-internal sealed class MachineService(MachineHost host, ImageStore images, MachineLogs logs, ServerOptions options, ILogger<MachineService> logger)
+internal sealed class MachineService(
+    MachineHost host, ImageStore images, MachineLogs logs, TemplateStore templates, DiskStore disks, ServerOptions options, ILogger<MachineService> logger)
 {
     /// <summary>The most that a team may have at once.</summary>
     public const int MaxPerTeam = 50;
@@ -29,7 +32,7 @@ internal sealed class MachineService(MachineHost host, ImageStore images, Machin
     private readonly Lock _gate = new();
     private readonly Dictionary<Guid, int> _starting = [];
 
-    /// <summary>True for a machine that <see cref="SpawnAsync"/> made.</summary>
+    /// <summary>True for a machine that was spawned here.</summary>
     public static bool IsByItself(Machine machine) => machine.Spec.Labels.ContainsKey(RequestLabel);
 
     /// <summary>The request that a machine by itself came from.</summary>
@@ -52,11 +55,16 @@ internal sealed class MachineService(MachineHost host, ImageStore images, Machin
 
     /// <summary>Starts a machine; returns when its main process runs, or without one when the guest is ready. Canceling undoes all of it.</summary>
     /// <exception cref="MachineFaultException">It could not be started.</exception>
-    public async Task<Machine> SpawnAsync(Guid team, MachineRequest request, CancellationToken cancellationToken)
+    public Task<Machine> SpawnAsync(Guid team, MachineRequest request, CancellationToken cancellationToken) => SpawnAsync(team, request, null, cancellationToken);
+
+    /// <summary>The same, and tells what the guest writes to its console meanwhile.</summary>
+    /// <exception cref="MachineFaultException">It could not be started.</exception>
+    public async Task<Machine> SpawnAsync(Guid team, MachineRequest request, Action<ConsoleChunk>? onConsole, CancellationToken cancellationToken)
     {
         Reserve(team);
         try
         {
+            using var template = request.Template is null ? null : await templates.TakeAsync(team, request.Template, cancellationToken);
             var image = await PrepareAsync(request, cancellationToken);
             var environment = new Dictionary<string, string>(image.Environment);
             foreach (var (name, value) in request.Environment)
@@ -74,14 +82,20 @@ internal sealed class MachineService(MachineHost host, ImageStore images, Machin
                 Group = GroupOf(team),
                 GroupName = request.Name,
                 Driver = request.Driver,
+                DiskPath = request.IsPersistent ? disks.PathFor(team, request.Name) : null,
+                MachineType = Enum.Parse<MachineType>(request.MachineType, ignoreCase: true),
+                BootMessages = request.BootMessages,
                 Labels = new Dictionary<string, string>
                 {
                     [RequestLabel] = JsonSerializer.Serialize(request, Json),
                     [EnvironmentLabel] = JsonSerializer.Serialize(environment, Json),
                 },
             };
+            var setup = template is null ? new MachineSetup() : TemplateUse.Setup(template, environment);
+            if (template is not null)
+                spec = TemplateUse.Apply(spec, template, environment);
             var main = image.ToMain(request.Command);
-            var machine = await WithFaultsAsync(() => host.StartAsync(spec, main is null ? null : main with { Environment = environment }, cancellationToken));
+            var machine = await WithFaultsAsync(() => host.StartAsync(spec, main is null ? null : main with { Environment = environment }, setup with { OnConsole = onConsole }, cancellationToken));
             logs.Follow(machine);
             Log.Spawned(logger, machine.Id, request.Name, team);
             return machine;
@@ -167,6 +181,16 @@ internal sealed class MachineService(MachineHost host, ImageStore images, Machin
         MachineStats? stats = null;
         await WithFaultsAsync(machine, async () => stats = await machine.GetStatsAsync(cancellationToken));
         return stats!;
+    }
+
+    /// <summary>Takes what the machine keeps in its shared folder back to its template.</summary>
+    /// <exception cref="MachineFaultException">There is none, it shares nothing, or it does not answer now.</exception>
+    public async Task SyncAsync(Guid team, string id, CancellationToken cancellationToken)
+    {
+        var machine = Get(team, id);
+        if (machine.Spec.SharedFolders.Count == 0)
+            throw new MachineFaultException(MachineFault.Invalid, $"Machine {id} has no shared folder: it came from no template with data/.");
+        await WithFaultsAsync(machine, () => machine.SyncAsync(cancellationToken));
     }
 
     /// <summary>Starts a process beside the main one, with the machine's environment beneath its own.</summary>

@@ -9,6 +9,7 @@ namespace BytePort.Server.Machines;
 /// <param name="Instance">State of the instance that the machine is; null for a build and for a machine by itself.</param>
 /// <param name="Image">What a machine by itself was spawned from; null for others.</param>
 /// <param name="Ports">TCP ports of the host, each with the guest's port that it leads to.</param>
+/// <param name="Template">The team's template that a machine by itself came from.</param>
 /// <param name="Reason">Why it failed.</param>
 internal sealed record MachineView(
     string Id,
@@ -29,6 +30,7 @@ internal sealed record MachineView(
     string? Image,
     string? Description,
     IReadOnlyDictionary<int, int> Ports,
+    string? Template,
     string? Reason)
 {
     /// <summary>A machine by itself.</summary>
@@ -72,9 +74,10 @@ internal sealed record MachineView(
             machine.Spec.MemoryMiB,
             machine.StartedAt,
             row?.Restarts ?? 0,
-            request?.Ref,
+            request?.Image,
             request?.Description,
             request?.Ports ?? new Dictionary<int, int>(),
+            request?.Template,
             machine.FailureReason);
     }
 

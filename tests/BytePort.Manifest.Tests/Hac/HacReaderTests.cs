@@ -78,7 +78,7 @@ public sealed partial class HacReaderTests
 
         Assert.Equal(
             [
-                "hac.toml:1:1: Unknown key \"title\". Known tables: spacecore, hardware.",
+                "hac.toml:1:1: Unknown key \"title\". Known tables: spacecore, hardware, template.",
                 "hac.toml:3:8: spacecore.name must be 1 to 60 of a-z, 0-9 and -, not \"Shop\".",
                 "hac.toml:4:1: Unknown key \"descripton\" in [spacecore]. Did you mean \"description\"?",
                 "hac.toml:5:15: spacecore.description must be a text of at most 1000 characters, not false.",
@@ -95,11 +95,73 @@ public sealed partial class HacReaderTests
     }
 
     [Fact]
+    public void Read_AllExtras_FillTheRecord()
+    {
+        var file = Read("""
+            spacecore.name = "a"
+            [hardware]
+            os = "debian-12"
+            driver = "qemu"
+            machine = "q35"
+            persistent = true
+            ports = ["8081:80", "9000:9000"]
+            pci = ["0000:01:00.0"]
+            pci_kind = "03"
+            [template]
+            data = "/srv/data"
+            script_seconds = 5
+            modes = { "etc/key.pem" = "600", "usr/local/bin/su" = "4755" }
+            """);
+
+        Assert.Null(file.Ref);
+        Assert.Equal(("debian-12", "qemu", "q35", true), (file.Os, file.Driver, file.MachineType, file.IsPersistent));
+        Assert.Equal("8081:80 9000:9000", string.Join(' ', file.Ports.Select(pair => $"{pair.Key}:{pair.Value}")));
+        Assert.Equal(("0000:01:00.0", "03"), (Assert.Single(file.PciDevices), Assert.Single(file.PciKinds)));
+        Assert.Equal(("/srv/data", 5), (file.Template.Data, file.Template.ScriptSeconds));
+        Assert.Equal((0b110_000_000, 0b100_111_101_101), (file.Template.Modes["etc/key.pem"], file.Template.Modes["usr/local/bin/su"]));
+    }
+
+    [Fact]
+    public void Read_ExtrasWrong_ReportsAllOfThem() => Assert.Equal(
+        [
+            "hac.toml:3:7: hardware.ref must be a stack such as \"node@22\" or an image such as \"docker.io/library/alpine:3.20\", not \"B a d\".",
+            "hac.toml:4:1: [hardware] has both \"ref\" and \"os\". Remove one of them: each says what the root is made of.",
+            "hac.toml:4:6: hardware.os must be an operating system of the catalogue such as \"debian-12\"; 'byteport machine os ls' lists them, not \"../etc\".",
+            "hac.toml:5:10: hardware.driver must be \"auto\" or a driver's name such as \"qemu\"; 'byteport machine drivers' lists them, not 1.",
+            "hac.toml:6:11: hardware.machine must be \"auto\", \"microvm\" or \"q35\", not \"pc\".",
+            "hac.toml:7:14: hardware.persistent must be true or false, not \"yes\".",
+            "hac.toml:8:10: hardware.ports must be a port of the host and one of the machine such as \"8081:80\", not \"80\".",
+            "hac.toml:8:27: hardware.ports has the host's port 8081 twice. Remove one of them.",
+            "hac.toml:9:8: hardware.pci must be a list of addresses of PCI devices such as \"0000:01:00.0\"; 'byteport machine pci ls' lists them, not \"01:00.0\".",
+            "hac.toml:10:12: hardware.pci_kind must be a list of kinds of PCI devices: a class such as \"03\" or \"0302\", or vendor and device such as \"10de:1eb8\", not \"vga\".",
+            "hac.toml:12:8: template.data must be an absolute path without . and .. in it, and not /, not \"/\".",
+            "hac.toml:13:12: template.modes has the path \"../etc\". Write it as it is below config/, such as \"etc/key.pem\".",
+            "hac.toml:13:39: template.modes.\"a\" must be permission bits in octal digits such as \"600\", not \"rwx\".",
+            "hac.toml:14:18: template.script_seconds must be a whole number from 1 to 3600, not 0.",
+        ],
+        Errors("""
+            spacecore.name = "a"
+            [hardware]
+            ref = "B a d"
+            os = "../etc"
+            driver = 1
+            machine = "pc"
+            persistent = "yes"
+            ports = ["80", "8081:80", "8081:81"]
+            pci = ["01:00.0"]
+            pci_kind = "vga"
+            [template]
+            data = "/"
+            modes = { "../etc" = "600", "a" = "rwx" }
+            script_seconds = 0
+            """));
+
+    [Fact]
     public void Read_Empty_NamesWhatIsNeeded() =>
         Assert.Equal(
             [
                 "hac.toml:1:1: [spacecore] needs the key \"name\". It is the machine's name, such as \"web-1\".",
-                "hac.toml:1:1: [hardware] needs the key \"ref\". It is a stack such as \"node@22\" or an image such as \"docker.io/library/alpine:3.20\".",
+                "hac.toml:1:1: [hardware] needs the key \"ref\". It is a stack such as \"node@22\" or an image such as \"docker.io/library/alpine:3.20\"; or write os = \"debian-12\".",
             ],
             Errors(""));
 
@@ -108,7 +170,7 @@ public sealed partial class HacReaderTests
         Assert.Equal(
             [
                 "hac.toml:1:13: spacecore must be a table. Write [spacecore] on a line of its own.",
-                "hac.toml:2:2: [hardware] needs the key \"ref\". It is a stack such as \"node@22\" or an image such as \"docker.io/library/alpine:3.20\".",
+                "hac.toml:2:2: [hardware] needs the key \"ref\". It is a stack such as \"node@22\" or an image such as \"docker.io/library/alpine:3.20\"; or write os = \"debian-12\".",
             ],
             Errors("spacecore = 'web'\n[hardware]"));
 
