@@ -5,6 +5,7 @@ using BytePort.Cli.Deployments;
 using BytePort.Cli.Login;
 using BytePort.Cli.Logs;
 using BytePort.Cli.Machines;
+using BytePort.Cli.Machines.Templates;
 using BytePort.Cli.Manifests;
 using BytePort.Cli.Projects;
 using BytePort.Cli.Terminal;
@@ -30,6 +31,7 @@ internal static class CommandLine
             DestroyCommand.Create(host),
             MachinesCommand.Create(host),
             MachineCommand.Create(host),
+            TemplateCommand.Create(host),
             LoginCommand.Create(host),
             InfoCommand.Create(host),
             ManifestCommand.Create(host),

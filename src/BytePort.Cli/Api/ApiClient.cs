@@ -55,6 +55,18 @@ internal sealed class ApiClient : IDisposable
     public Task<T> PostAsync<T>(string path, HttpContent? content, JsonTypeInfo<T> type, TimeSpan answerTime, CancellationToken cancellationToken) =>
         AskAsync(HttpMethod.Post, path, content, type, cancellationToken, answerTime);
 
+    public Task<T> PutAsync<T>(string path, HttpContent content, JsonTypeInfo<T> type, TimeSpan answerTime, CancellationToken cancellationToken) =>
+        AskAsync(HttpMethod.Put, path, content, type, cancellationToken, answerTime);
+
+    /// <summary>Writes what the server sends to a stream; no time limit, because lines may be slow.</summary>
+    public async Task DownloadAsync(string path, Stream target, CancellationToken cancellationToken)
+    {
+        using var limit = Limit(cancellationToken);
+        using var request = CreateRequest(HttpMethod.Get, path);
+        using var response = await SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limit.Token, cancellationToken);
+        await response.Content.CopyToAsync(target, cancellationToken);
+    }
+
     /// <summary>Posts what is answered by no more than a success.</summary>
     public async Task PostAsync(string path, HttpContent? content, TimeSpan answerTime, CancellationToken cancellationToken)
     {
@@ -114,11 +126,25 @@ internal sealed class ApiClient : IDisposable
     /// <param name="lastEventId">The last event that was seen; the stream goes on behind it.</param>
     /// <param name="silence">Longest time without an event before the stream counts as broken; comments that keep a line open do not count.</param>
     /// <param name="cancellationToken">Ends it.</param>
-    public async IAsyncEnumerable<SseItem<string>> ReadEventsAsync(
-        string path, string? lastEventId, TimeSpan silence, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public IAsyncEnumerable<SseItem<string>> ReadEventsAsync(string path, string? lastEventId, TimeSpan silence, CancellationToken cancellationToken) =>
+        ReadEventsAsync(HttpMethod.Get, path, null, lastEventId, silence, cancellationToken);
+
+    /// <summary>Posts what is answered by events.</summary>
+    /// <param name="path">Where.</param>
+    /// <param name="content">What.</param>
+    /// <param name="silence">As of the other.</param>
+    /// <param name="cancellationToken">Ends it.</param>
+    public IAsyncEnumerable<SseItem<string>> PostForEventsAsync(string path, HttpContent content, TimeSpan silence, CancellationToken cancellationToken) =>
+        ReadEventsAsync(HttpMethod.Post, path, content, null, silence, cancellationToken);
+
+    public void Dispose() => _http.Dispose();
+
+    private async IAsyncEnumerable<SseItem<string>> ReadEventsAsync(
+        HttpMethod method, string path, HttpContent? content, string? lastEventId, TimeSpan silence, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using var limit = Limit(cancellationToken);
-        using var request = CreateRequest(HttpMethod.Get, path);
+        using var request = CreateRequest(method, path);
+        request.Content = content;
         request.Headers.Accept.Add(new("text/event-stream"));
         if (lastEventId is not null)
             request.Headers.Add("Last-Event-ID", lastEventId);
@@ -143,8 +169,6 @@ internal sealed class ApiClient : IDisposable
             yield return events.Current;
         }
     }
-
-    public void Dispose() => _http.Dispose();
 
     private static CancellationTokenSource Limit(CancellationToken cancellationToken, TimeSpan? answerTime = null)
     {

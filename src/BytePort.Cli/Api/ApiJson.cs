@@ -7,6 +7,14 @@ namespace BytePort.Cli.Api;
 
 /// <summary>Serialization without reflection: it is most of the start-up time otherwise.</summary>
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web, UseStringEnumConverter = true)]
+[JsonSerializable(typeof(ConsolePage))]
+[JsonSerializable(typeof(ConsolePiece))]
+[JsonSerializable(typeof(MachineTemplate))]
+[JsonSerializable(typeof(IReadOnlyList<MachineTemplate>))]
+[JsonSerializable(typeof(Page<MachineTemplate>))]
+[JsonSerializable(typeof(TemplateRequest))]
+[JsonSerializable(typeof(IReadOnlyList<MachineDisk>))]
+[JsonSerializable(typeof(Page<MachineDisk>))]
 [JsonSerializable(typeof(Deployment))]
 [JsonSerializable(typeof(DeploymentRequest))]
 [JsonSerializable(typeof(DeployResult))]

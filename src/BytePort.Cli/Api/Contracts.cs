@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace BytePort.Cli.Api;
 
 // The shapes of /api/v1 that the CLI uses; what it prints with --json has the same names. Statuses stay text, so that a newer server
@@ -80,23 +82,72 @@ internal sealed record Machine(
     string? Image = null,
     string? Description = null,
     Dictionary<int, int>? Ports = null,
+    string? Template = null,
     string? Reason = null);
 
 /// <summary>A machine by itself as it is wanted; what is null is the server's choice.</summary>
 internal sealed record SpawnRequest(
-    string Name,
-    string Ref,
+    string? Name,
+    string? Ref,
     string? Description,
-    uint Cores,
-    int MemoryMiB,
-    long DriveBytes,
-    string Kernel,
-    IReadOnlyList<string> Interfaces,
-    string Driver,
+    uint? Cores,
+    int? MemoryMiB,
+    long? DriveBytes,
+    string? Kernel,
+    IReadOnlyList<string>? Interfaces,
+    string? Driver,
     IReadOnlyList<string>? Command,
     IReadOnlyDictionary<string, string>? Environment,
     IReadOnlyDictionary<int, int>? Ports,
-    bool DryRun);
+    bool DryRun)
+{
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Template { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Os { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? MachineType { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public bool? Persistent { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public bool? BootMessages { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<string>? PciDevices { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<string>? PciKinds { get; init; }
+}
+
+/// <summary>A piece of a console.</summary>
+/// <param name="Offset">Of the first byte; what lies between two pieces was not kept.</param>
+internal sealed record ConsolePiece(long Offset, long Next, byte[] Data);
+
+internal sealed record ConsolePage(IReadOnlyList<ConsolePiece> Items, long Next);
+
+internal sealed record MachineTemplate(
+    string Name,
+    string? Description,
+    string Image,
+    string Driver,
+    uint Cores,
+    int MemoryMiB,
+    bool IsPersistent,
+    IReadOnlyList<string> Scripts,
+    bool HasConfig,
+    bool HasData,
+    string Digest,
+    int Files,
+    long Size,
+    DateTimeOffset PushedAt);
+
+internal sealed record TemplateRequest(UploadRequest Upload, bool ReplaceData);
+
+internal sealed record MachineDisk(string Name, long Size, string? Machine, DateTimeOffset WrittenAt);
 
 internal sealed record MachineStats(
     double CpuSeconds,

@@ -13,11 +13,13 @@ internal static class MachineCommand
 
     public static Command Create(CliHost host) => new("machine", "Machines by themselves, described by hac.toml.")
     {
+        NewCommand.Create(host),
         SpawnCommand.Create(host),
         CreateList(host),
         ExecCommand.CreateExec(host),
         ExecCommand.CreateAttach(host),
         MachineLogsCommand.Create(host),
+        ConsoleCommand.Create(host),
         CreateStats(host),
         CreateChange(host, "pause", "Halt a machine's processors; its memory stays."),
         CreateChange(host, "resume", "Let a paused machine run again."),
@@ -27,6 +29,8 @@ internal static class MachineCommand
         SnapshotCommands.CreateClone(host),
         CreateStop(host),
         CreateRemove(host),
+        DiskCommands.CreateSync(host),
+        DiskCommands.CreateList(host),
         CreateDrivers(host),
     };
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using BytePort.Cli.Machines;
 using BytePort.Manifest;
 
 namespace BytePort.Cli.Manifests;
@@ -8,6 +9,7 @@ namespace BytePort.Cli.Manifests;
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web, Converters = [typeof(KindConverter)], DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(ProjectManifest))]
 [JsonSerializable(typeof(IReadOnlyList<ManifestError>))]
+[JsonSerializable(typeof(NewMachine))]
 internal sealed partial class ManifestJson : JsonSerializerContext;
 
 /// <summary>Kinds as the manifest writes them.</summary>

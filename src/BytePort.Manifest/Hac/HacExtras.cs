@@ -50,7 +50,7 @@ internal static partial class HacExtras
         ReadTexts(value, PciAddressPattern(), "addresses of PCI devices such as \"0000:01:00.0\"; 'byteport machine pci ls' lists them");
 
     public static IReadOnlyList<string>? ReadPciKinds(HacValue value) =>
-        ReadTexts(value, PciKindPattern(), "kinds of PCI devices: a class such as \"03\" or \"0302\", or vendor and device such as \"10de:1eb8\"");
+        ReadTexts(value, PciKindPattern(), "kinds of PCI devices: a name such as \"vga\", a class such as \"0302\", or vendor and device such as \"10de:1eb8\"");
 
     public static HacTemplate ReadTemplate(HacSection section)
     {
@@ -120,6 +120,6 @@ internal static partial class HacExtras
     [GeneratedRegex("^[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\\.[0-7]\\z")]
     private static partial Regex PciAddressPattern();
 
-    [GeneratedRegex("^([0-9a-f]{2}|[0-9a-f]{4}|[0-9a-f]{4}:[0-9a-f]{4})\\z")]
+    [GeneratedRegex("^([0-9a-f]{2}|[0-9a-f]{4}|[0-9a-f]{4}:[0-9a-f]{4}|display|vga|network|ethernet|storage|nvme|audio|usb|accelerator)\\z")]
     private static partial Regex PciKindPattern();
 }

@@ -54,7 +54,7 @@ public sealed record HacFile
     /// <summary>PCI devices of the computer that the machine gets, by address, such as <c>0000:01:00.0</c>.</summary>
     public IReadOnlyList<string> PciDevices { get; init; } = [];
 
-    /// <summary>Kinds of which it gets all: a class of two or four hexadecimal digits, such as <c>03</c>, or <c>vendor:device</c>.</summary>
+    /// <summary>Kinds of which it gets all: a name such as <c>vga</c>, a class of two or four hexadecimal digits, or <c>vendor:device</c>.</summary>
     public IReadOnlyList<string> PciKinds { get; init; } = [];
 
     /// <summary>What only a machine template has; the defaults when the table is not there.</summary>

@@ -106,7 +106,7 @@ public sealed partial class HacReaderTests
             persistent = true
             ports = ["8081:80", "9000:9000"]
             pci = ["0000:01:00.0"]
-            pci_kind = "03"
+            pci_kind = "vga"
             [template]
             data = "/srv/data"
             script_seconds = 5
@@ -116,7 +116,7 @@ public sealed partial class HacReaderTests
         Assert.Null(file.Ref);
         Assert.Equal(("debian-12", "qemu", "q35", true), (file.Os, file.Driver, file.MachineType, file.IsPersistent));
         Assert.Equal("8081:80 9000:9000", string.Join(' ', file.Ports.Select(pair => $"{pair.Key}:{pair.Value}")));
-        Assert.Equal(("0000:01:00.0", "03"), (Assert.Single(file.PciDevices), Assert.Single(file.PciKinds)));
+        Assert.Equal(("0000:01:00.0", "vga"), (Assert.Single(file.PciDevices), Assert.Single(file.PciKinds)));
         Assert.Equal(("/srv/data", 5), (file.Template.Data, file.Template.ScriptSeconds));
         Assert.Equal((0b110_000_000, 0b100_111_101_101), (file.Template.Modes["etc/key.pem"], file.Template.Modes["usr/local/bin/su"]));
     }
@@ -133,10 +133,10 @@ public sealed partial class HacReaderTests
             "hac.toml:8:10: hardware.ports must be a port of the host and one of the machine such as \"8081:80\", not \"80\".",
             "hac.toml:8:27: hardware.ports has the host's port 8081 twice. Remove one of them.",
             "hac.toml:9:8: hardware.pci must be a list of addresses of PCI devices such as \"0000:01:00.0\"; 'byteport machine pci ls' lists them, not \"01:00.0\".",
-            "hac.toml:10:12: hardware.pci_kind must be a list of kinds of PCI devices: a class such as \"03\" or \"0302\", or vendor and device such as \"10de:1eb8\", not \"vga\".",
+            "hac.toml:10:12: hardware.pci_kind must be a list of kinds of PCI devices: a name such as \"vga\", a class such as \"0302\", or vendor and device such as \"10de:1eb8\", not \"gpu\".",
             "hac.toml:12:8: template.data must be an absolute path without . and .. in it, and not /, not \"/\".",
-            "hac.toml:13:12: template.modes has the path \"../etc\". Write it as it is below config/, such as \"etc/key.pem\".",
-            "hac.toml:13:39: template.modes.\"a\" must be permission bits in octal digits such as \"600\", not \"rwx\".",
+            "hac.toml:13:11: template.modes has the path \"../etc\". Write it as it is below config/, such as \"etc/key.pem\".",
+            "hac.toml:13:35: template.modes.\"a\" must be permission bits in octal digits such as \"600\", not \"rwx\".",
             "hac.toml:14:18: template.script_seconds must be a whole number from 1 to 3600, not 0.",
         ],
         Errors("""
@@ -149,7 +149,7 @@ public sealed partial class HacReaderTests
             persistent = "yes"
             ports = ["80", "8081:80", "8081:81"]
             pci = ["01:00.0"]
-            pci_kind = "vga"
+            pci_kind = "gpu"
             [template]
             data = "/"
             modes = { "../etc" = "600", "a" = "rwx" }
