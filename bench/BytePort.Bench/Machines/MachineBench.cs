@@ -19,13 +19,15 @@ internal static class MachineBench
     public static async Task<int> RunAsync(string agentPath, int rounds)
     {
         var store = new ImageStore();
-        var kernel = await store.GetKernelAsync(null, CancellationToken.None);
-        var boot = new BootFiles(kernel.VmlinuxPath, await store.GetInitramfsAsync(agentPath, null, CancellationToken.None));
+        var kernel = await store.GetDistributionKernelAsync(null, CancellationToken.None);
+        var boot = new BootFiles(kernel.VmlinuxPath, await GuestInitramfs.PrepareAsync(store.Folder, kernel, agentPath, null, CancellationToken.None));
+        var small = store.FindSmallKernel() is null ? null : await store.GetBootAsync(agentPath, null, CancellationToken.None);
+        var next = boot;
         var node = await store.GetStackAsync("node@22", null, CancellationToken.None);
         var options = new MachineHostOptions
         {
             Folder = Path.Combine(Path.GetTempPath(), $"byteport-bench-{Guid.NewGuid():N}"),
-            Boot = _ => Task.FromResult(boot),
+            Boot = _ => Task.FromResult(next),
             Network = new NetworkOptions { BridgeName = "byteportbench", Prefix = "10.203.0.0/24" },
         };
         try
@@ -36,10 +38,17 @@ internal static class MachineBench
             var bare = new MachineSpec { Name = "bench", MemoryMiB = MemoryMiB, BootBurst = Burst };
             var web = bare with { Layers = node.Layers };
             _ = await TimeAsync(host, bare);
-            List<Boot> ours = [], distribution = [], direct = [], mains = [], answers = [];
+            List<Boot> ours = [], smalls = [], distribution = [], direct = [], mains = [], answers = [];
             for (var i = 0; i < rounds; i++)
             {
                 ours.Add(await TimeAsync(host, bare));
+                if (small is not null)
+                {
+                    next = small;
+                    smalls.Add(await TimeAsync(host, bare));
+                    next = boot;
+                }
+
                 distribution.Add(await plain.RunAsync(direct: false));
                 direct.Add(await plain.RunAsync(direct: true));
                 var (main, answer) = await TimeWebAsync(host, web, node);
@@ -54,6 +63,10 @@ internal static class MachineBench
             Row("plain q35, the distribution's bzImage, emulated, to agent ready", reference, reference);
             Row("q35, our uncompressed kernel and command line, emulated, to agent ready", Median(direct), reference);
             Row("**our microVM to agent ready**, disk, tap and rules included", Median(ours), reference);
+            if (smalls.Count > 0)
+                Row("**our microVM with the small kernel to agent ready**", Median(smalls), reference);
+            else
+                Console.WriteLine("| our microVM with the small kernel: not built here (`byteport image build kernel`) | | | | |");
             Row("our microVM with the Node stack to main process", Median(mains), reference);
             Row("our microVM with the Node stack to first HTTP answer", Median(answers), reference);
             var (agentOnly, withNode) = (await WeighAsync(host, bare, null), await WeighAsync(host, web, NodeServer(node)));

@@ -22,8 +22,7 @@ internal static class Machines
                 throw new StartException($"The guest agent is not at {options.AgentPath}. Build it by 'byteport up', or say where it is by --agent.");
             }
 
-            var kernel = await images.GetKernelAsync(null, cancellationToken);
-            return new BootFiles(kernel.VmlinuxPath, await images.GetInitramfsAsync(options.AgentPath, null, cancellationToken));
+            return await images.GetBootAsync(options.AgentPath, null, cancellationToken);
         },
     };
 

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using NanoVms.Images;
 using NanoVms.Machines;
 using NanoVms.Network;
 

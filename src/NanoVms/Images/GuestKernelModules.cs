@@ -33,6 +33,13 @@ internal static class GuestKernelModules
         && File.Exists(Path.Combine(folder, WantedFile))
         && File.ReadAllText(Path.Combine(folder, WantedFile)) == Wanted;
 
+    /// <summary>For a kernel that has everything built in.</summary>
+    public static void WriteNone(string folder)
+    {
+        File.WriteAllText(Path.Combine(folder, OrderFile), "");
+        File.WriteAllText(Path.Combine(folder, WantedFile), Wanted);
+    }
+
     /// <param name="tree">The package's <c>lib/modules/RELEASE</c>.</param>
     /// <param name="target">An empty folder.</param>
     public static async Task PickAsync(string tree, string target, CancellationToken cancellationToken)

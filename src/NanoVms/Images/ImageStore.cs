@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using NanoVms.Commands;
+using NanoVms.Images.Kernel;
 using NanoVms.Images.Oci;
 
 namespace NanoVms.Images;
@@ -14,6 +15,7 @@ public sealed class ImageStore
 
     private readonly StackStore _stacks;
     private readonly OciStore _registryImages;
+    private volatile LastBoot? _boot;
 
     /// <param name="folder">Absolute path; made when missing.</param>
     public ImageStore(string folder = DefaultFolder, TimeProvider? time = null)
@@ -26,12 +28,42 @@ public sealed class ImageStore
 
     public string Folder { get; }
 
+    private string KernelFolder => Path.Combine(Folder, "kernel");
+
+    /// <summary>What machines boot now.</summary>
     public Task<GuestKernel> GetKernelAsync(IProgress<string>? progress, CancellationToken cancellationToken) =>
         GuestKernel.PrepareAsync(Folder, progress, cancellationToken);
 
-    /// <summary>The initramfs of an agent and this store's kernel; its path.</summary>
+    /// <summary>Debian's kernel, fetched when it is not there yet.</summary>
+    public Task<GuestKernel> GetDistributionKernelAsync(IProgress<string>? progress, CancellationToken cancellationToken) =>
+        GuestKernel.PrepareDistributionAsync(Folder, progress, cancellationToken);
+
+    /// <summary>Builds the small guest kernel from the newest source of its recipe, some minutes; machines that start then boot it.</summary>
+    /// <exception cref="ImageException">It could not be built; what machines boot stays as it is.</exception>
+    public Task<GuestKernel> BuildKernelAsync(IProgress<string>? progress, CancellationToken cancellationToken) =>
+        SmallKernel.BuildAsync(KernelFolder, progress, cancellationToken);
+
+    /// <summary>The small guest kernel, or null where it was not built by the recipe of now.</summary>
+    public GuestKernel? FindSmallKernel() => SmallKernel.Find(KernelFolder);
+
+    /// <summary>Removes the small guest kernel; machines that start then boot Debian's. False when there was none.</summary>
+    public bool RemoveSmallKernel() => SmallKernel.Remove(KernelFolder);
+
+    /// <summary>The initramfs of an agent and the kernel that machines boot now; its path.</summary>
     public async Task<string> GetInitramfsAsync(string agentPath, IProgress<string>? progress, CancellationToken cancellationToken) =>
-        await GuestInitramfs.PrepareAsync(Folder, await GetKernelAsync(progress, cancellationToken), agentPath, progress, cancellationToken);
+        (await GetBootAsync(agentPath, progress, cancellationToken)).InitramfsPath;
+
+    /// <summary>What machines boot now: the kernel and, of it and the agent, the initramfs. Quick where neither has changed.</summary>
+    public async Task<BootFiles> GetBootAsync(string agentPath, IProgress<string>? progress, CancellationToken cancellationToken)
+    {
+        var kernel = await GetKernelAsync(progress, cancellationToken);
+        var of = (kernel.VmlinuxPath, agentPath, File.GetLastWriteTimeUtc(agentPath));
+        if (_boot is { } last && last.Of == of && File.Exists(last.Files.InitramfsPath))
+            return last.Files;
+        var initramfs = await GuestInitramfs.PrepareAsync(Folder, kernel, agentPath, progress, cancellationToken);
+        _boot = new LastBoot(of, new BootFiles(kernel.VmlinuxPath, initramfs) { IsSmall = kernel.IsSmall });
+        return _boot.Files;
+    }
 
     /// <summary>A runtime image, made when it is not there yet (half a minute for the first).</summary>
     /// <param name="reference">
@@ -75,4 +107,7 @@ public sealed class ImageStore
             File.Delete(aside);
         }
     }
+
+    /// <summary>Kernel, agent and the agent's time of change, and what was made of them.</summary>
+    private sealed record LastBoot((string Kernel, string Agent, DateTime Changed) Of, BootFiles Files);
 }

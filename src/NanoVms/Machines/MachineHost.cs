@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using NanoVms.Drivers;
+using NanoVms.Images;
 using NanoVms.Snapshots;
 
 namespace NanoVms.Machines;
@@ -239,8 +240,8 @@ public sealed class MachineHost : IAsyncDisposable
         Task<BootFiles> boot;
         lock (_gate)
         {
-            // One preparation for all; a failed one is tried again by the next start.
-            if (_boot is null or { IsFaulted: true } or { IsCanceled: true })
+            // One preparation for all that start at the same time. Later ones ask again: another kernel may be there by then.
+            if (_boot is null or { IsCompleted: true })
                 _boot = Task.Run(() => _options.Boot(_closing.Token), CancellationToken.None);
             boot = _boot;
         }

@@ -1,3 +1,4 @@
+using NanoVms.Images;
 using NanoVms.Network;
 
 namespace NanoVms.Machines;
@@ -8,7 +9,7 @@ public sealed record MachineHostOptions
     /// <summary>Holds a folder per machine, the name service's files and the lock; absolute, on a file system with sparse files.</summary>
     public required string Folder { get; init; }
 
-    /// <summary>The guest kernel and its initramfs; asked once, at the first start of a machine.</summary>
+    /// <summary>The guest kernel and its initramfs; asked at each start, for starts at the same time once.</summary>
     public required Func<CancellationToken, Task<BootFiles>> Boot { get; init; }
 
     /// <summary>The agent's program (static), which containers run; null when there are to be none.</summary>
@@ -26,8 +27,3 @@ public sealed record MachineHostOptions
     /// <summary>The most machines at once; a start past it fails with a transient error.</summary>
     public int MaxMachines { get; init; } = 1000;
 }
-
-/// <summary>What every machine boots.</summary>
-/// <param name="KernelPath">An uncompressed ELF <c>vmlinux</c> with a PVH entry.</param>
-/// <param name="InitramfsPath">A cpio archive whose <c>/init</c> is the agent.</param>
-public sealed record BootFiles(string KernelPath, string InitramfsPath);

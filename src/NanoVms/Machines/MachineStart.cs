@@ -1,4 +1,5 @@
 using NanoVms.Drivers;
+using NanoVms.Images;
 using NanoVms.Snapshots;
 
 namespace NanoVms.Machines;

@@ -54,8 +54,7 @@ public sealed class BuildMachines : IAsyncDisposable
         Network = new NetworkOptions { BridgeName = "bpt" + Convert.ToHexStringLower(SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(_folder)))[..8] },
         Boot = async cancellationToken =>
         {
-            var kernel = await Images.GetKernelAsync(null, cancellationToken);
-            return new BootFiles(kernel.VmlinuxPath, await Images.GetInitramfsAsync(await AgentAsync(cancellationToken), null, cancellationToken));
+            return await Images.GetBootAsync(await AgentAsync(cancellationToken), null, cancellationToken);
         },
     };
 

@@ -1,6 +1,5 @@
 using NanoVms.Commands;
 using NanoVms.Images;
-using NanoVms.Machines;
 using NanoVms.Tests.Agent;
 
 namespace NanoVms.Tests.Machines;
@@ -19,8 +18,7 @@ internal static class TestBoot
     private static async Task<BootFiles> MakeFilesAsync()
     {
         var store = new ImageStore();
-        var kernel = await store.GetKernelAsync(null, CancellationToken.None);
-        return new BootFiles(kernel.VmlinuxPath, await store.GetInitramfsAsync(await AgentBinary.PathAsync, null, CancellationToken.None));
+        return await store.GetBootAsync(await AgentBinary.PathAsync, null, CancellationToken.None);
     }
 
     private static async Task<string> MakeLayerAsync()

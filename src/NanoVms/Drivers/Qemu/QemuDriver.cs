@@ -114,7 +114,7 @@ internal sealed class QemuDriver(string cacheFolder, ILogger logger, TimeProvide
                 // Opened through the inherited file: the process may not even look into the folder that it lies in.
                 KernelPath = $"/proc/self/fd/{Number(kernel)}",
                 InitramfsPath = $"/proc/self/fd/{Number(initramfs)}",
-                CommandLine = GuestKernel.CommandLine(TimeStampCounter.GetKilohertz(), kvm.IsUsable, console: true, quiet: !plan.Spec.BootMessages),
+                CommandLine = GuestKernel.CommandLine(TimeStampCounter.GetKilohertz(), kvm.IsUsable, console: true, quiet: !plan.Spec.BootMessages, small: plan.Boot.IsSmall),
                 Accelerated = kvm.IsUsable,
                 IsPc = IsPc(plan.Spec),
                 Disks = [.. disks.Select(d => new QemuDisk(d.Serial, numbers[d.File], d.ReadOnly, d.IsEphemeral))],

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using NanoVms.Drivers;
 using NanoVms.Drivers.CloudHypervisor;
+using NanoVms.Images;
 using NanoVms.Machines;
 using NanoVms.Network;
 

@@ -2,6 +2,7 @@ using NanoVms.Commands;
 using NanoVms.Drivers;
 using NanoVms.Drivers.Firecracker;
 using NanoVms.Drivers.Vmm;
+using NanoVms.Images;
 using NanoVms.Machines;
 using NanoVms.Network;
 

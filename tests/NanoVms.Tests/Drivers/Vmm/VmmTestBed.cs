@@ -1,6 +1,7 @@
 using NanoVms.Commands;
 using NanoVms.Drivers;
 using NanoVms.Drivers.Qemu;
+using NanoVms.Images;
 using NanoVms.Machines;
 using NanoVms.Network;
 using NanoVms.Tests.Agent;
