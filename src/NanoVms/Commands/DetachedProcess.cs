@@ -68,54 +68,90 @@ internal static unsafe partial class DetachedProcess
         return (status & 0x7f) == 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f);
     }
 
+    /// <summary>Everything that starting takes, so that <see cref="Prepared.TryStart"/> is one call of the C library.</summary>
+    /// <exception cref="CommandException">The program is missing.</exception>
+    public static Prepared Prepare(Command command, IReadOnlyList<SafeHandle> handles, SafeHandle error) =>
+        new(command, handles, NumbersFor(handles), null, error);
+
     private static int Spawn(Command command, IReadOnlyList<SafeHandle> handles, int[] numbers, SafeHandle? input, SafeHandle error)
     {
-        var program = ProgramLocator.Require(command.Program);
-        var argumentList = new NativeStrings([program, .. command.Arguments]);
-        var environment = new NativeStrings([$"PATH={ProgramLocator.SearchPath}", "LANG=C.UTF-8"]);
-        var actions = NativeMemory.AllocZeroed(StructureSize);
-        var attributes = NativeMemory.AllocZeroed(StructureSize);
-        var signals = NativeMemory.AllocZeroed(StructureSize);
-        try
+        using var prepared = new Prepared(command, handles, numbers, input, error);
+        Check(prepared.TryStart(out var id), command);
+        return id;
+    }
+
+    /// <summary>A program that is ready to be started. What it is handed must stay open until it is.</summary>
+    internal sealed class Prepared : IDisposable
+    {
+        private readonly NativeStrings _arguments;
+        private readonly NativeStrings _environment;
+        private readonly IReadOnlyList<SafeHandle> _handles;
+        private readonly void* _actions = NativeMemory.AllocZeroed(StructureSize);
+        private readonly void* _attributes = NativeMemory.AllocZeroed(StructureSize);
+        private readonly void* _signals = NativeMemory.AllocZeroed(StructureSize);
+
+        public Prepared(Command command, IReadOnlyList<SafeHandle> handles, int[] numbers, SafeHandle? input, SafeHandle error)
         {
-            // SAFETY: the three blocks are larger than glibc's and musl's structures and live until the finally block;
+            _handles = handles;
+            _arguments = new NativeStrings([ProgramLocator.Require(command.Program), .. command.Arguments]);
+            _environment = new NativeStrings([$"PATH={ProgramLocator.SearchPath}", "LANG=C.UTF-8"]);
+            // SAFETY: the three blocks are larger than glibc's and musl's structures and live as long as this object;
             // strings are NUL-terminated and the arrays NULL-terminated.
-            Check(FileActionsInit(actions), command);
-            Check(AttributesInit(attributes), command);
-            Check(input is null ? AddOpen(actions, 0, "/dev/null", 0, 0) : AddDuplicate(actions, (int)input.DangerousGetHandle(), 0), command);
-            Check(AddDuplicate(actions, (int)error.DangerousGetHandle(), 1), command);
-            Check(AddDuplicate(actions, (int)error.DangerousGetHandle(), 2), command);
+            Check(FileActionsInit(_actions), command);
+            Check(AttributesInit(_attributes), command);
+            Check(input is null ? AddOpen(_actions, 0, "/dev/null", 0, 0) : AddDuplicate(_actions, (int)input.DangerousGetHandle(), 0), command);
+            Check(AddDuplicate(_actions, (int)error.DangerousGetHandle(), 1), command);
+            Check(AddDuplicate(_actions, (int)error.DangerousGetHandle(), 2), command);
             for (var i = 0; i < handles.Count; i++)
-                Check(AddDuplicate(actions, (int)handles[i].DangerousGetHandle(), numbers[i]), command);
-            Check(AddChangeDirectory(actions, "/"), command);
-            Check(SetMask(attributes, signals), command);
-            _ = FillSignals(signals);
-            Check(SetDefaults(attributes, signals), command);
-            Check(SetFlags(attributes, SetSignalDefaults | SetSignalMask | SetSession), command);
-            Check(PosixSpawn(out var id, program, actions, attributes, argumentList.Pointer, environment.Pointer), command);
-            GC.KeepAlive(handles);
-            return id;
+                Check(AddDuplicate(_actions, (int)handles[i].DangerousGetHandle(), numbers[i]), command);
+            Check(AddChangeDirectory(_actions, "/"), command);
+            Check(SetMask(_attributes, _signals), command);
+            _ = FillSignals(_signals);
+            Check(SetDefaults(_attributes, _signals), command);
+            Check(SetFlags(_attributes, SetSignalDefaults | SetSignalMask | SetSession), command);
         }
-        finally
+
+        /// <summary>0, or an error number. Nothing but the call: the thread may have lost its files.</summary>
+        public int TryStart(out int id)
         {
-            _ = FileActionsDestroy(actions);
-            _ = AttributesDestroy(attributes);
-            NativeMemory.Free(actions);
-            NativeMemory.Free(attributes);
-            NativeMemory.Free(signals);
-            argumentList.Dispose();
-            environment.Dispose();
+            int started;
+            // SAFETY: prepared above.
+            var error = PosixSpawn(&started, _arguments.Pointer[0], _actions, _attributes, _arguments.Pointer, _environment.Pointer);
+            id = started;
+            GC.KeepAlive(_handles);
+            return error;
+        }
+
+        public void Dispose()
+        {
+            _ = FileActionsDestroy(_actions);
+            _ = AttributesDestroy(_attributes);
+            NativeMemory.Free(_actions);
+            NativeMemory.Free(_attributes);
+            NativeMemory.Free(_signals);
+            _arguments.Dispose();
+            _environment.Dispose();
         }
     }
 
-    private static CommandException Ended(int id, Command command)
+    /// <summary>Makes the C library's functions known, which takes files the first time.</summary>
+    public static void WarmUp()
+    {
+        int id;
+        byte none = 0;
+        byte* nothing = null;
+        // SAFETY: a program without a name is refused; nothing is started.
+        _ = PosixSpawn(&id, &none, null, null, &nothing, &nothing);
+    }
+
+    internal static CommandException Ended(int id, Command command)
     {
         int status;
         _ = WaitPid(id, &status, NoHang);
         return new CommandException($"'{command}' ended at once.", command.Program, CommandFailure.NotStarted);
     }
 
-    private static void Check(int errorNumber, Command command)
+    internal static void Check(int errorNumber, Command command)
     {
         if (errorNumber != 0)
         {
@@ -184,8 +220,8 @@ internal static unsafe partial class DetachedProcess
     [LibraryImport("libc", EntryPoint = "sigfillset")]
     private static partial int FillSignals(void* signals);
 
-    [LibraryImport("libc", EntryPoint = "posix_spawn", StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int PosixSpawn(out int id, string path, void* actions, void* attributes, byte** arguments, byte** environment);
+    [LibraryImport("libc", EntryPoint = "posix_spawn")]
+    private static partial int PosixSpawn(int* id, byte* path, void* actions, void* attributes, byte** arguments, byte** environment);
 
     /// <summary>waitpid(2): the process, 0 when it runs, -1 when it is no child.</summary>
     [LibraryImport("libc", EntryPoint = "waitpid")]

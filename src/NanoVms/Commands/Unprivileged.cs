@@ -25,10 +25,27 @@ internal static class Unprivileged
         };
     }
 
-    /// <summary>Takes the network away as well: the command sees an empty one, and can only use sockets and taps that it is handed.</summary>
-    public static Command WithoutNetwork(Command command) => command with
+    /// <summary>
+    /// The same in a user namespace of its own, in which no user and no right exists: what the command could become within it is nobody
+    /// outside. Steps: 1 the user, with what it takes to leave the computer's namespace; 2 the namespace; 3 no rights in it.
+    /// </summary>
+    public static Command WrapApart(Command command, uint userId, uint? group)
     {
-        Program = "unshare",
-        Arguments = ["--net", "--ipc", "--uts", "--", ProgramLocator.Require(command.Program), .. command.Arguments],
-    };
+        const string Leaving = "-all,+sys_admin";
+        var id = userId.ToString(CultureInfo.InvariantCulture);
+        var setpriv = ProgramLocator.Require("setpriv");
+        return command with
+        {
+            Program = setpriv,
+            Arguments =
+            [
+                $"--reuid={id}", $"--regid={id}",
+                group is { } extra ? $"--groups={extra.ToString(CultureInfo.InvariantCulture)}" : "--clear-groups",
+                $"--inh-caps={Leaving}", $"--ambient-caps={Leaving}", $"--bounding-set={Leaving}",
+                "--", ProgramLocator.Require("unshare"), "--user", "--keep-caps",
+                "--", setpriv, "--no-new-privs", "--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all",
+                "--", ProgramLocator.Require(command.Program), .. command.Arguments,
+            ],
+        };
+    }
 }

@@ -35,6 +35,8 @@ internal static class MachineSpecRules
             yield return $"Cpus is {spec.Cpus}; it must be 1 to 64.";
         if (spec.CpuLimit is { } limit && !(limit >= 0.01))
             yield return $"CpuLimit is {limit}; it must be 0.01 processors or more.";
+        foreach (var error in spec.Io?.FindErrors() ?? [])
+            yield return error;
         if (spec.BootBurst < TimeSpan.Zero)
             yield return $"BootBurst is {spec.BootBurst}; it must not be negative.";
         if (spec.MemoryMiB is < 64 or > 1 << 20)

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using NanoVms.Commands;
+using NanoVms.Drivers.Vmm;
 using NanoVms.Machines;
 using NanoVms.Network;
 
@@ -105,7 +106,7 @@ internal sealed class ContainerDriver(TimeProvider time) : IMachineDriver
     private static async Task<ProcessIdentity> LaunchAsync(ContainerLaunch launch, SafeHandle listener)
     {
         await launch.Plan.DiskReady;
-        return await RunAside(() => launch.Run(listener));
+        return await Aside.RunAsync(() => launch.Run(listener), "container start");
     }
 
     /// <summary>Disks go with the container's mounts; drives are devices of the computer.</summary>
@@ -113,25 +114,6 @@ internal sealed class ContainerDriver(TimeProvider time) : IMachineDriver
     {
         LoopDevice.Remove(ContainerLaunch.LabelOf(record.Id));
         return Task.CompletedTask;
-    }
-
-    /// <summary>Runs on a thread that serves nothing else and ends.</summary>
-    private static Task<T> RunAside<T>(Func<T> action)
-    {
-        var done = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
-        new Thread(() =>
-        {
-            try
-            {
-                done.SetResult(action());
-            }
-            catch (Exception e)
-            {
-                done.SetException(e);
-            }
-        })
-        { IsBackground = true, Name = "container start" }.Start();
-        return done.Task;
     }
 
     private static async Task<bool> HasAsync(string module, Func<bool> look, CancellationToken cancellationToken)

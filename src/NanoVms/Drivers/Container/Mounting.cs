@@ -11,6 +11,8 @@ internal static unsafe partial class Mounting
     public const ulong ReadOnly = 1;
     public const ulong NoSuid = 2;
     public const ulong NoDevices = 4;
+    public const ulong NoExecute = 8;
+    public const ulong Remount = 32;
     public const ulong NoAccessTimes = 1024;
     public const ulong Bind = 4096;
     public const ulong Recursive = 16384;

@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using Microsoft.Win32.SafeHandles;
 using NanoVms.Commands;
+using NanoVms.Drivers.Vmm;
 using NanoVms.Images;
 using NanoVms.Machines;
 
@@ -77,14 +78,22 @@ internal sealed class QemuDriver(string cacheFolder, ILogger logger, TimeProvide
     }
 
     public async Task<ProcessIdentity> LaunchAsync(MachinePlan plan, ErrorTail errors, CancellationToken cancellationToken) =>
-        Launch(plan, await ProbeAsync(cancellationToken), await PrepareMemoryAsync(plan, cancellationToken), errors);
+        await StartAsync(plan, await ProbeAsync(cancellationToken), await PrepareMemoryAsync(plan, cancellationToken), errors);
+
+    /// <summary>All that QEMU opens by name: itself, its modules, firmware and the device of KVM. What else it uses it is handed.</summary>
+    private static JailPlan JailOf(KvmAnswer kvm) => new(
+        [
+            ProgramLocator.Require("setpriv"), ProgramLocator.Require("unshare"), ProgramLocator.Require(QemuArguments.Program),
+            "/usr/share/qemu", "/usr/share/seabios", "/usr/share/OVMF", "/usr/local/share/qemu",
+        ],
+        kvm.IsUsable ? ["/dev/kvm"] : []);
 
     private static bool IsPc(MachineSpec spec) => spec.MachineType == MachineType.Q35;
 
     private static async Task<SafeFileHandle> PrepareMemoryAsync(MachinePlan plan, CancellationToken cancellationToken) =>
         plan.Restore is null ? QemuMemory.Create(plan.Spec.MemoryMiB) : await QemuSnapshot.ReadMemoryAsync(plan.Restore, cancellationToken);
 
-    private static ProcessIdentity Launch(MachinePlan plan, KvmAnswer kvm, SafeFileHandle guestMemory, ErrorTail errors)
+    private static async Task<ProcessIdentity> StartAsync(MachinePlan plan, KvmAnswer kvm, SafeFileHandle guestMemory, ErrorTail errors)
     {
         var files = new List<SafeHandle>();
         var owned = new List<SafeHandle>();
@@ -126,9 +135,8 @@ internal sealed class QemuDriver(string cacheFolder, ILogger logger, TimeProvide
                 Mac = plan.Lease.Mac,
                 Mtu = plan.Mtu,
             };
-            var command = Unprivileged.WithoutNetwork(
-                Unprivileged.Wrap(new Command(QemuArguments.Program, QemuArguments.Build(launch)), plan.Lease.UserId, group: kvm.Group));
-            return DetachedProcess.Start(command, files, errors.ProgramsEnd);
+            var command = Unprivileged.WrapApart(new Command(QemuArguments.Program, QemuArguments.Build(launch)), plan.Lease.UserId, kvm.Group);
+            return await Jail.StartAsync(JailOf(kvm), command, files, errors.ProgramsEnd);
 
             string Number(int file) => numbers[file].ToString(CultureInfo.InvariantCulture);
         }

@@ -1,4 +1,5 @@
 using NanoVms.Commands;
+using NanoVms.Drivers.Vmm;
 using NanoVms.Machines;
 
 namespace NanoVms.Drivers.Qemu;
@@ -39,6 +40,8 @@ internal sealed class QemuProcess : IHypervisor
             var status = await monitor.GetStatusAsync(cancellationToken);
             _monitor = monitor;
             CheckStatus(status);
+            // It answers, so it has started and opens nothing by name any more.
+            await StripAsync();
             _watching = WatchAsync(monitor, _stop.Token);
             return status is "paused" or "inmigrate" ? MachineState.Paused : MachineState.Running;
         }
@@ -124,6 +127,19 @@ internal sealed class QemuProcess : IHypervisor
         if (_monitor is { } monitor)
             await monitor.DisposeAsync();
         await _watching;
+    }
+
+    private async Task StripAsync()
+    {
+        try
+        {
+            await Jail.StripAsync(Identity);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            if (Identity.IsAlive)
+                throw new QmpException(e.Message, e);
+        }
     }
 
     private QemuInstance Monitor => _monitor ?? throw new QmpException("QEMU's monitor is not connected.");

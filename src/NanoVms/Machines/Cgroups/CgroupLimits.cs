@@ -28,5 +28,19 @@ internal static class CgroupLimits
             : [("cpu.cfs_period_us", Text(period)), ("cpu.cfs_quota_us", quota ?? "-1")];
     }
 
+    /// <param name="device">Of a whole disk, as <c>254:0</c>.</param>
+    public static IEnumerable<(string File, string Content)> Io(int version, string device, IoLimits limits)
+    {
+        (string Name, string OldFile, long? Value)[] all =
+        [
+            ("rbps", "blkio.throttle.read_bps_device", limits.ReadBytes), ("wbps", "blkio.throttle.write_bps_device", limits.WriteBytes),
+            ("riops", "blkio.throttle.read_iops_device", limits.ReadOperations), ("wiops", "blkio.throttle.write_iops_device", limits.WriteOperations),
+        ];
+        var set = all.Where(limit => limit.Value is not null).ToList();
+        if (version != 2)
+            return set.Select(limit => (limit.OldFile, $"{device} {Text(limit.Value!.Value)}"));
+        return set.Count == 0 ? [] : [("io.max", $"{device} {string.Join(' ', set.Select(limit => $"{limit.Name}={Text(limit.Value!.Value)}"))}")];
+    }
+
     private static string Text(long number) => number.ToString(CultureInfo.InvariantCulture);
 }

@@ -40,6 +40,16 @@ internal sealed class MachineCgroup(CgroupLayout layout, string hostId, string m
     /// <summary>Host processors' worth of time from now on; null for no limit.</summary>
     public void LimitCpu(double? cpus) => Apply("cpu", root => CgroupLimits.Cpu(root.Version, cpus));
 
+    /// <summary>What it may read and write of the disks that hold these files.</summary>
+    public void LimitIo(IoLimits limits, IEnumerable<string> paths)
+    {
+        var devices = paths.Select(BlockDevices.DiskOf).Distinct().ToList();
+        if (devices.Contains(null))
+            Log.DiskUnknown(logger, machineId);
+        foreach (var device in devices.OfType<string>())
+            Apply("io", root => CgroupLimits.Io(root.Version, device, limits));
+    }
+
     /// <summary>True when the kernel killed the hypervisor because the machine went over its memory limit.</summary>
     public bool RanOutOfMemory()
     {

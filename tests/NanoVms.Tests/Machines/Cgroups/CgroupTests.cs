@@ -1,3 +1,5 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using NanoVms.Machines;
 using NanoVms.Machines.Cgroups;
 
 namespace NanoVms.Tests.Machines.Cgroups;
@@ -40,4 +42,60 @@ public sealed class CgroupTests
     [InlineData(2, null, "cpu.max=max 50000")]
     public void Cpu_Limit_IsWhatTheKernelWants(int version, double? limit, string expected) =>
         Assert.Equal(expected, string.Join(' ', CgroupLimits.Cpu(version, limit).Select(l => $"{l.File}={l.Content}")));
+
+    [Theory]
+    [InlineData(1, "blkio.throttle.read_bps_device=254:0 1000000|blkio.throttle.write_iops_device=254:0 50")]
+    [InlineData(2, "io.max=254:0 rbps=1000000 wiops=50")]
+    public void Io_Limits_AreWhatTheKernelWants(int version, string expected) =>
+        Assert.Equal(expected, string.Join('|', CgroupLimits.Io(version, "254:0", new IoLimits(ReadBytes: 1_000_000, WriteOperations: 50)).Select(l => $"{l.File}={l.Content}")));
+
+    [Theory]
+    [InlineData("/data/x/disk", "253:1")]
+    [InlineData("/data", "253:1")]
+    [InlineData("/database", "254:0")]
+    [InlineData("/with blank/f", "0:55")]
+    public void DeviceOf_Path_IsThatOfTheDeepestMount(string path, string expected) => Assert.Equal(
+        expected,
+        BlockDevices.DeviceOf("27 1 254:0 / / rw - ext4 /dev/vda rw\n28 27 0:40 / /data rw - tmpfs x rw\n29 27 253:1 / /data rw - ext4 /dev/vdb1 rw\n30 27 0:55 / /with\\040blank rw - btrfs /dev/vdc rw\n", path));
+
+    /// <summary>Version 2 as folders and files: the kernel's part, making the files of a new group, is done by hand.</summary>
+    [Fact]
+    public async Task MachineCgroup_Version2_IsDelegatedLimitedAndRemoved()
+    {
+        var root = Directory.CreateTempSubdirectory("cgroup2-").FullName;
+        try
+        {
+            var layout = new CgroupLayout(new[] { "cpu", "memory", "pids", "io" }.ToDictionary(name => name, _ => new CgroupRoot(root, 2))) { Mounts = [root] };
+            var group = new MachineCgroup(layout, "host01", "machine01", NullLogger.Instance);
+            var folder = Directory.CreateDirectory(Path.Combine(root, "byteport/host01/machine01")).FullName;
+            string[] files = ["memory.max", "memory.swap.max", "memory.oom.group", "pids.max", "cpu.max", "io.max", "cgroup.procs", "memory.events"];
+            foreach (var file in files)
+                await File.WriteAllTextAsync(Path.Combine(folder, file), "");
+
+            group.Create(64 << 20);
+            group.LimitCpu(0.5);
+            group.LimitIo(new IoLimits(1 << 20, 2 << 20, 100, 200), [root]);
+            group.Add(4711);
+
+            foreach (var parent in new[] { root, Path.Combine(root, "byteport"), Path.Combine(root, "byteport/host01") })
+                Assert.Equal(["+cpu", "+memory", "+pids", "+io"], (await File.ReadAllTextAsync(Path.Combine(parent, "cgroup.subtree_control"))).Split(' '));
+            var disk = BlockDevices.DiskOf(root);
+            string[] expected = [$"{64 << 20}", "0", "1", "512", "25000 50000", disk is null ? "" : $"{disk} rbps={1 << 20} wbps={2 << 20} riops=100 wiops=200", "4711"];
+            Assert.Equal(expected, files[..^1].Select(file => File.ReadAllText(Path.Combine(folder, file))));
+            Assert.False(group.RanOutOfMemory());
+            await File.WriteAllTextAsync(Path.Combine(folder, "memory.events"), "low 0\noom 1\noom_kill 1\n");
+            Assert.True(group.RanOutOfMemory());
+            Assert.Equal(["machine01"], MachineCgroup.FindMachines(layout, "host01"));
+
+            // The kernel's files go with a group; these do not by themselves.
+            foreach (var file in Directory.GetFiles(folder))
+                File.Delete(file);
+            await group.RemoveAsync(TimeProvider.System, CancellationToken.None);
+            Assert.False(Directory.Exists(folder));
+        }
+        finally
+        {
+            Directory.Delete(root, recursive: true);
+        }
+    }
 }
