@@ -10,14 +10,16 @@ using NanoVms.Machines;
 namespace NanoVms.Drivers.Qemu;
 
 /// <summary>
-/// Starts machines as QEMU processes that outlive this one. Each runs as a user of its own, without capabilities, in an empty
-/// network, and uses only the files that it was handed open: disks, tap, two listening sockets.
+/// Starts machines as QEMU processes that outlive this one. Each runs as a user of its own, without capabilities, in namespaces of its own
+/// with an empty network and, once it has started, an empty root. It uses only the files that it was handed open: disks, tap, two listening sockets.
 /// </summary>
 internal sealed class QemuDriver(string cacheFolder, ILogger logger, TimeProvider time) : IMachineDriver
 {
     public const string DriverName = "qemu";
     public const string AgentSocket = "agent.sock";
     private const string DiskSerial = "disk";
+    private const string WithoutUserNamespaces =
+        "This kernel gives no user namespaces (/proc/sys/user/max_user_namespaces), so QEMU has a user of its own and no rights, but in the computer's namespace of users.";
 
     /// <summary>MiB that QEMU itself may use beside the guest's memory and translated code.</summary>
     private const int OwnMiB = 128;
@@ -57,7 +59,8 @@ internal sealed class QemuDriver(string cacheFolder, ILogger logger, TimeProvide
         {
             _ = ProgramLocator.Require(QemuArguments.Program);
             var kvm = await ProbeAsync(cancellationToken);
-            return new DriverStatus(Name, true, kvm.IsUsable, kvm.IsUsable ? kvm.Reason : $"{kvm.Reason} Machines run by emulation (TCG): as isolated, but slower.");
+            var speed = kvm.IsUsable ? kvm.Reason : $"{kvm.Reason} Machines run by emulation (TCG): as isolated, but slower.";
+            return new DriverStatus(Name, true, kvm.IsUsable, Jail.HasUserNamespaces ? speed : $"{speed} {WithoutUserNamespaces}");
         }
         catch (CommandException e)
         {
@@ -135,7 +138,7 @@ internal sealed class QemuDriver(string cacheFolder, ILogger logger, TimeProvide
                 Mac = plan.Lease.Mac,
                 Mtu = plan.Mtu,
             };
-            var command = Unprivileged.WrapApart(new Command(QemuArguments.Program, QemuArguments.Build(launch)), plan.Lease.UserId, kvm.Group);
+            var command = Jail.Wrap(new Command(QemuArguments.Program, QemuArguments.Build(launch)), plan.Lease.UserId, kvm.Group);
             return await Jail.StartAsync(JailOf(kvm), command, files, errors.ProgramsEnd);
 
             string Number(int file) => numbers[file].ToString(CultureInfo.InvariantCulture);

@@ -40,6 +40,13 @@ internal static partial class Jail
     /// <summary>Own processes alone; before Linux 5.8 with what else is in /proc.</summary>
     private static readonly string?[] ProcessOptions = ["hidepid=4,subset=pid", "hidepid=2", null];
 
+    /// <summary>Whether the computer has user namespaces; without, a process has a user of its own and no rights all the same.</summary>
+    public static bool HasUserNamespaces { get; } = File.Exists("/proc/self/ns/user") && ReadOr("/proc/sys/user/max_user_namespaces", "1").Trim() != "0";
+
+    /// <summary>A command as a user of its own, without rights, in a user namespace of its own where there are any.</summary>
+    public static Command Wrap(Command command, uint userId, uint? group) =>
+        HasUserNamespaces ? Unprivileged.WrapApart(command, userId, group) : Unprivileged.Wrap(command, userId, group: group);
+
     /// <param name="command">What the process becomes; all of its programs are among the plan's files.</param>
     /// <exception cref="CommandException">It cannot be started; also when the computer has no such namespaces.</exception>
     public static async Task<ProcessIdentity> StartAsync(JailPlan plan, Command command, IReadOnlyList<SafeHandle> handles, SafeHandle error)
@@ -85,6 +92,18 @@ internal static partial class Jail
         {
             foreach (var place in places)
                 Marshal.FreeCoTaskMem(place);
+        }
+    }
+
+    private static string ReadOr(string path, string otherwise)
+    {
+        try
+        {
+            return File.ReadAllText(path);
+        }
+        catch (IOException)
+        {
+            return otherwise;
         }
     }
 
