@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Invocation;
 using BytePort.Cli.Completion;
 using BytePort.Cli.Deployments;
+using BytePort.Cli.Images;
 using BytePort.Cli.Login;
 using BytePort.Cli.Logs;
 using BytePort.Cli.Machines;
@@ -32,6 +33,7 @@ internal static class CommandLine
             MachinesCommand.Create(host),
             MachineCommand.Create(host),
             TemplateCommand.Create(host),
+            ImageCommand.Create(host),
             LoginCommand.Create(host),
             InfoCommand.Create(host),
             ManifestCommand.Create(host),

@@ -186,7 +186,8 @@ internal sealed class Dispatcher
                 _guest?.SetCards(Messages.ReadCards(ref reader, out var forwards), forwards);
                 break;
             case FrameType.Shutdown:
-                ShutDown(reader.Rest.IsEmpty ? MainGrace : reader.Duration());
+                var grace = reader.Rest.IsEmpty ? MainGrace : reader.Duration();
+                ShutDown(grace, reader.Rest.IsEmpty ? Libc.SIGTERM : reader.Int32());
                 break;
             default:
                 throw new AgentFailure($"this agent does not know message {(int)type}");
@@ -199,7 +200,7 @@ internal sealed class Dispatcher
         FrameType.Run or FrameType.Exec or FrameType.Configure or FrameType.StartMain or FrameType.StartService or FrameType.CopyIn or FrameType.Names
         or FrameType.Cards;
 
-    private void ShutDown(TimeSpan grace)
+    private void ShutDown(TimeSpan grace, int stopSignal)
     {
         if (_shutdown is not null)
         {
@@ -209,7 +210,7 @@ internal sealed class Dispatcher
         }
 
         _guest?.Unfreeze();
-        _shutdown = new Shutdown(_loop, _services, grace, () => _streams.IsDrained && !_channel.HasOutput, () => IsStopping = true);
+        _shutdown = new Shutdown(_loop, _services, grace, stopSignal, () => _streams.IsDrained && !_channel.HasOutput, () => IsStopping = true);
         _shutdown.Begin(_guest?.BeforeShutdown ?? []);
     }
 

@@ -5,10 +5,11 @@ using NanoVms.Machines;
 namespace NanoVms.Agent;
 
 /// <summary>The orderly part of the guest's end, while hosts can still follow it. The rest is <see cref="Guest.Power"/>'s.</summary>
-/// <remarks>1. each hook, one after the other; 2. the main process gets SIGTERM, and at the end of its grace SIGKILL; 3. its last output is read.</remarks>
+/// <remarks>1. each hook, one after the other; 2. the main process gets its stop signal, and at the end of its grace SIGKILL; 3. its last output is read.</remarks>
+/// <param name="stopSignal">SIGTERM unless the machine's image wants another.</param>
 /// <param name="drained">Whether hosts have got all output.</param>
 /// <param name="done">Called once, at the end.</param>
-internal sealed class Shutdown(EventLoop loop, Services services, TimeSpan grace, Func<bool> drained, Action done)
+internal sealed class Shutdown(EventLoop loop, Services services, TimeSpan grace, int stopSignal, Func<bool> drained, Action done)
 {
     // A process that the kernel holds does not end by SIGKILL either.
     private static readonly TimeSpan KillTime = TimeSpan.FromSeconds(2);
@@ -42,7 +43,7 @@ internal sealed class Shutdown(EventLoop loop, Services services, TimeSpan grace
 
     private void EndMain()
     {
-        services.Main.Signal(Libc.SIGTERM);
+        services.Main.Signal(stopSignal);
         Follow(services.Main, grace, () => Drain(DrainSteps));
     }
 

@@ -105,7 +105,8 @@ public sealed class ServiceBuilder
         BuildLog log,
         CancellationToken cancellationToken)
     {
-        var stack = await _images.GetStackAsync(plan.Stack!, new LogProgress(log), cancellationToken);
+        using var use = _images.BeginUse();
+        var stack = await _images.GetStackAsync(plan.Stack!, new LogProgress(log), cancellationToken, use);
         if (plan.InstallCommand is null && plan.BuildCommand is null)
         {
             log.Write("Nothing to install or build: the source runs as it is.");

@@ -102,6 +102,10 @@ internal sealed class ApiClient : IDisposable
         }
     }
 
+    /// <summary>Deletes something and returns what the server says of it.</summary>
+    public Task<T> DeleteAsync<T>(string path, JsonTypeInfo<T> type, CancellationToken cancellationToken) =>
+        AskAsync(HttpMethod.Delete, path, null, type, cancellationToken);
+
     /// <summary>Sends a request whose answer does not matter, only that it is a success.</summary>
     public async Task SendAsync(HttpMethod method, string path, CancellationToken cancellationToken)
     {

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using BytePort.Cli.Deployments;
+using BytePort.Cli.Images;
 using BytePort.Cli.Login;
 
 namespace BytePort.Cli.Api;
@@ -28,6 +29,16 @@ namespace BytePort.Cli.Api;
 [JsonSerializable(typeof(IReadOnlyList<Project>))]
 [JsonSerializable(typeof(EmptyRequest))]
 [JsonSerializable(typeof(InfoResult))]
+[JsonSerializable(typeof(BuildRequest))]
+[JsonSerializable(typeof(CollectRequest))]
+[JsonSerializable(typeof(Image))]
+[JsonSerializable(typeof(ImageCollection))]
+[JsonSerializable(typeof(ImageList))]
+[JsonSerializable(typeof(ImagePins))]
+[JsonSerializable(typeof(ImageProgress))]
+[JsonSerializable(typeof(IReadOnlyList<Image>))]
+[JsonSerializable(typeof(PinRequest))]
+[JsonSerializable(typeof(PullRequest))]
 [JsonSerializable(typeof(LogPage))]
 [JsonSerializable(typeof(LoginFile))]
 [JsonSerializable(typeof(MachineStats))]

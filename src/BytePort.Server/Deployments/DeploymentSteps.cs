@@ -7,6 +7,7 @@ using BytePort.Builds.Sources;
 using BytePort.Manifest;
 using BytePort.Server.Database;
 using BytePort.Server.Environments;
+using BytePort.Server.Images;
 using BytePort.Server.Instances;
 using BytePort.Server.Uploads;
 using Microsoft.EntityFrameworkCore;
@@ -33,6 +34,7 @@ internal sealed class DeploymentSteps(
     UploadStore uploads,
     Releaser releaser,
     InstanceRuntime runtime,
+    ImageService images,
     TimeProvider time)
 {
     public const string Source = "source";
@@ -123,6 +125,8 @@ internal sealed class DeploymentSteps(
         }
 
         await SavePlanAsync(run, new DeploymentPlan(built), cancellationToken);
+        // From here on the deployment can be released, however often: no collection may take its stacks.
+        await images.TellNeedsAsync(cancellationToken);
     }
 
     /// <summary>Runs the release commands, then starts the instances beside the old ones.</summary>

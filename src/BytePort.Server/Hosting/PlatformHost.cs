@@ -12,6 +12,7 @@ using BytePort.Server.Environments;
 using BytePort.Server.Git;
 using BytePort.Server.Grpc;
 using BytePort.Server.Health;
+using BytePort.Server.Images;
 using BytePort.Server.Instances;
 using BytePort.Server.Logs;
 using BytePort.Server.Machines;
@@ -63,6 +64,7 @@ internal static class PlatformHost
         services.AddHostedService<DeploymentWorker>();
         services.AddSingleton<TemplateStore>().AddSingleton<DiskStore>().AddSingleton<DisconnectHooks>();
         services.AddSingleton<MachineService>().AddSingleton<SnapshotService>().AddSingleton<MachineLogs>().AddHostedService(provider => provider.GetRequiredService<MachineLogs>());
+        services.AddSingleton<ArtifactCollection>().AddSingleton<ImageService>().AddHostedService<DailyCollection>();
         if (options.GrpcListen is { } grpc)
         {
             services.AddSingleton<ClusterApi>();
@@ -127,6 +129,7 @@ internal static class PlatformHost
         app.MapSnapshots();
         app.MapTemplates();
         app.MapDisks();
+        app.MapImages();
         app.MapGit();
         return app;
     }

@@ -85,7 +85,7 @@ internal static class Server
 
         // 3.
         Log.Starting(logger, "Opening the machines");
-        var images = new ImageStore(options.CacheFolder);
+        var images = new ImageStore(options.CacheFolder, TimeProvider.System, options.RecipesFolder);
         await using var machines = await MachineHost.OpenAsync(Machines.Options(options, images), loggers, TimeProvider.System, stopping);
         await using var app = PlatformHost.Build(options, connectionString, node, machines, images);
         await using (var db = await app.Services.GetRequiredService<IDbContextFactory<PlatformDb>>().CreateDbContextAsync(stopping))

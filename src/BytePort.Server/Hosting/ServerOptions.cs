@@ -21,6 +21,12 @@ internal sealed record ServerOptions
     /// <summary>Folder for stack images and guest kernels; may be shared by several platforms of one host.</summary>
     public string CacheFolder { get; init; } = "/var/cache/byteport";
 
+    /// <summary>After how long without use the daily collection removes images that nothing needs; null turns it off.</summary>
+    public TimeSpan? CollectAfter { get; init; } = TimeSpan.FromDays(7);
+
+    /// <summary>The operator's own recipes of stacks.</summary>
+    public string RecipesFolder => InData("stacks");
+
     /// <summary>Folder of sample projects, served as Git repositories; null serves none.</summary>
     public string? SamplesFolder { get; init; }
 
@@ -58,14 +64,14 @@ internal sealed record ServerOptions
                 case "--down":
                     down = true;
                     break;
-                case "--data" or "--listen" or "--grpc-listen" or "--database" or "--cache" or "--samples" or "--agent" when i + 1 < arguments.Count:
+                case "--data" or "--listen" or "--grpc-listen" or "--database" or "--cache" or "--samples" or "--agent" or "--image-gc" when i + 1 < arguments.Count:
                     values[arguments[i]] = arguments[++i];
                     break;
-                case "--data" or "--listen" or "--grpc-listen" or "--database" or "--cache" or "--samples" or "--agent":
+                case "--data" or "--listen" or "--grpc-listen" or "--database" or "--cache" or "--samples" or "--agent" or "--image-gc":
                     errors.Add($"{arguments[i]} needs a value.");
                     break;
                 default:
-                    errors.Add($"Unknown argument '{arguments[i]}'. Known: --data DIR, --listen HOST:PORT, --grpc-listen HOST:PORT, --database CONNECTION, --cache DIR, --samples DIR, --agent FILE, --down.");
+                    errors.Add($"Unknown argument '{arguments[i]}'. Known: --data DIR, --listen HOST:PORT, --grpc-listen HOST:PORT, --database CONNECTION, --cache DIR, --samples DIR, --agent FILE, --image-gc DAYS|off, --down.");
                     break;
             }
         }
@@ -92,6 +98,12 @@ internal sealed record ServerOptions
             errors.Add($"--grpc-listen and --listen are both '{listen}'; gRPC needs a port of its own.");
         }
 
+        var collect = values.GetValueOrDefault("--image-gc") ?? NullIfEmpty(environment("BYTEPORT_IMAGE_GC")) ?? "7";
+        if (collect != "off" && !(int.TryParse(collect, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out var days) && days is >= 1 and <= 3650))
+        {
+            errors.Add($"--image-gc (or BYTEPORT_IMAGE_GC) is '{collect}'; it must be 'off', or the number of days, 1 to 3650, after which an image that nothing needs is removed.");
+        }
+
         var agent = values.GetValueOrDefault("--agent") ?? environment("BYTEPORT_AGENT") ?? Path.Combine(AppContext.BaseDirectory, "nanovms-agent");
         if (errors.Count > 0)
         {
@@ -107,6 +119,7 @@ internal sealed record ServerOptions
             CacheFolder = Path.GetFullPath(values.GetValueOrDefault("--cache") ?? environment("BYTEPORT_CACHE") ?? "/var/cache/byteport"),
             SamplesFolder = values.TryGetValue("--samples", out var samples) ? Path.GetFullPath(samples) : null,
             AgentPath = Path.GetFullPath(agent),
+            CollectAfter = collect == "off" ? null : TimeSpan.FromDays(int.Parse(collect, System.Globalization.CultureInfo.InvariantCulture)),
             Down = down,
         };
     }

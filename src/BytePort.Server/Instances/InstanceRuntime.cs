@@ -90,7 +90,8 @@ internal sealed class InstanceRuntime(
         PlannedService service, string command, MachineOwner owner, Func<MachineSpec, MachineSpec> change, CancellationToken cancellationToken)
     {
         var artifact = (AppArtifact)service.Artifact!;
-        var stack = await images.GetStackAsync(artifact.Stack, null, cancellationToken);
+        using var use = images.BeginUse();
+        var stack = await images.GetStackAsync(artifact.Stack, null, cancellationToken, use);
         var plan = service.Plan;
         var environment = new Dictionary<string, string>(plan.Environment)
         {

@@ -30,7 +30,7 @@ internal sealed class ClusterApi(MachineService machines, MachineLogs logs, Serv
         var request = Read(source);
         if (source.DryRun)
         {
-            await machines.CheckAsync(request, cancellationToken);
+            await machines.CheckAsync(call.Caller.TeamId, request, cancellationToken);
             return new();
         }
 

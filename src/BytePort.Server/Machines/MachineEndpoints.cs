@@ -75,7 +75,7 @@ internal static class MachineEndpoints
         var request = await ReadAsync(body, caller, templates, cancellationToken);
         if (body.DryRun is true)
         {
-            await machines.CheckAsync(request, cancellationToken);
+            await machines.CheckAsync(caller.TeamId, request, cancellationToken);
             return TypedResults.NoContent();
         }
 

@@ -6,6 +6,7 @@ using BytePort.Server.Hosting;
 using BytePort.Server.Machines.Disks;
 using BytePort.Server.Machines.Templates;
 using NanoVms.Images;
+using NanoVms.Images.Collection;
 using NanoVms.Machines;
 using NanoVms.Network;
 using NanoVms.Snapshots;
@@ -51,7 +52,11 @@ internal sealed class MachineService(
 
     /// <summary>Checks what can be checked without starting anything: the values, the driver and the image, which is made or fetched if need be.</summary>
     /// <exception cref="MachineFaultException">It could not be spawned.</exception>
-    public Task CheckAsync(MachineRequest request, CancellationToken cancellationToken) => PrepareAsync(request, cancellationToken);
+    public async Task CheckAsync(Guid team, MachineRequest request, CancellationToken cancellationToken)
+    {
+        using var use = images.BeginUse();
+        _ = await PrepareAsync(team, request, use, cancellationToken);
+    }
 
     /// <summary>Starts a machine; returns when its main process runs, or without one when the guest is ready. Canceling undoes all of it.</summary>
     /// <exception cref="MachineFaultException">It could not be started.</exception>
@@ -65,7 +70,8 @@ internal sealed class MachineService(
         try
         {
             using var template = request.Template is null ? null : await templates.TakeAsync(team, request.Template, cancellationToken);
-            var image = await PrepareAsync(request, cancellationToken);
+            using var use = images.BeginUse();
+            var image = await PrepareAsync(team, request, use, cancellationToken);
             var environment = new Dictionary<string, string>(image.Environment);
             foreach (var (name, value) in request.Environment)
                 environment[name] = value;
@@ -81,6 +87,7 @@ internal sealed class MachineService(
                 Owner = OwnerOf(team),
                 Group = GroupOf(team),
                 GroupName = request.Name,
+                StopSignal = image.StopSignal,
                 Driver = request.Driver,
                 DiskPath = request.IsPersistent ? disks.PathFor(team, request.Name) : null,
                 MachineType = Enum.Parse<MachineType>(request.MachineType, ignoreCase: true),
@@ -219,7 +226,7 @@ internal sealed class MachineService(
         await logs.RemoveAsync(machine.Id);
     }
 
-    private async Task<MachineImage> PrepareAsync(MachineRequest request, CancellationToken cancellationToken)
+    private async Task<MachineImage> PrepareAsync(Guid team, MachineRequest request, ImageLease use, CancellationToken cancellationToken)
     {
         MachineRequestRules.Check(request);
         if (request.Driver != "auto")
@@ -231,7 +238,7 @@ internal sealed class MachineService(
                 throw new MachineFaultException(MachineFault.Unsupported, $"The driver '{request.Driver}' cannot be used here: {driver.Reason}");
         }
 
-        return await MachineImage.GetAsync(images, ImageReference.Parse(request.Ref)!, cancellationToken);
+        return await MachineImage.GetAsync(images, ImageReference.Parse(request.Ref)!, OwnerOf(team), use, cancellationToken);
     }
 
     private void Reserve(Guid team)
@@ -290,5 +297,6 @@ internal sealed class MachineService(
     /// <summary>The team's machines by themselves reach each other; those of its projects are none of theirs.</summary>
     private static string GroupOf(Guid team) => $"team:{team:N}";
 
-    private static string OwnerOf(Guid team) => team.ToString("N");
+    /// <summary>A team as machines and images name it.</summary>
+    public static string OwnerOf(Guid team) => team.ToString("N");
 }

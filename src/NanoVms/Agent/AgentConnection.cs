@@ -15,6 +15,8 @@ public sealed class AgentConnection : IAsyncDisposable
     // How much output may be on its way per stream. Twice what the guest's port buffers, so that it never runs dry.
     private const int Window = 256 * 1024;
 
+    private const int Sigterm = 15;
+
     private static readonly TimeSpan AnswerTime = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan ConfigureTime = TimeSpan.FromSeconds(120);
     private static readonly TimeSpan FreezeTime = TimeSpan.FromSeconds(60);
@@ -260,11 +262,16 @@ public sealed class AgentConnection : IAsyncDisposable
     /// what is left of hooks and grace.
     /// </summary>
     /// <param name="grace">Up to 1 h that the main process has between SIGTERM and SIGKILL. Agents of protocol 1 give 2 s, whatever it says.</param>
-    public Task ShutdownAsync(TimeSpan grace, CancellationToken cancellationToken)
+    public Task ShutdownAsync(TimeSpan grace, CancellationToken cancellationToken) => ShutdownAsync(grace, Sigterm, cancellationToken);
+
+    /// <inheritdoc cref="ShutdownAsync(TimeSpan, CancellationToken)"/>
+    /// <param name="signal">In place of SIGTERM to the main process, 1 to 64. An agent that is too old for it sends SIGTERM.</param>
+    public Task ShutdownAsync(TimeSpan grace, int signal, CancellationToken cancellationToken)
     {
+        RequestRules.CheckSignal(signal);
         ArgumentOutOfRangeException.ThrowIfLessThan(grace, TimeSpan.Zero);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(grace, TimeSpan.FromHours(1));
-        return _link.AskAsync(FrameType.Shutdown, w => w.Duration(grace), FrameType.Done, AnswerTime, cancellationToken);
+        return _link.AskAsync(FrameType.Shutdown, w => WriteShutdown(w, grace, signal), FrameType.Done, AnswerTime, cancellationToken);
     }
 
     /// <inheritdoc cref="ShutdownAsync(TimeSpan, CancellationToken)"/>
@@ -306,6 +313,14 @@ public sealed class AgentConnection : IAsyncDisposable
         var request = new StreamRequest(_link, FrameType.Exited, mayLose: true, answersCancel: false, Window);
         await request.OpenAsync(FrameType.Attach, w => w.Text(name).Int64(fromOffset ?? -1).UInt32(Window), cancellationToken);
         return request;
+    }
+
+    private static void WriteShutdown(WireWriter writer, TimeSpan grace, int signal)
+    {
+        writer.Duration(grace);
+        // Agents read as much as they know, so this needs no version.
+        if (signal != Sigterm)
+            writer.Int32(signal);
     }
 
     private static void WriteRun(WireWriter writer, ProcessSpec spec, bool whole)

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.Win32.SafeHandles;
@@ -11,23 +12,10 @@ internal static partial class SafeFile
     private const int MaxBytes = 4 * 1024 * 1024;
 
     /// <summary>Writes aside, syncs, renames and syncs the folder.</summary>
-    public static void WriteJson<T>(string path, T value, JsonTypeInfo<T> type)
-    {
-        var aside = path + ".new";
-        using (var stream = new FileStream(aside, new FileStreamOptions
-        {
-            Mode = FileMode.Create,
-            Access = FileAccess.Write,
-            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
-        }))
-        {
-            JsonSerializer.Serialize(stream, value, type);
-            stream.Flush(flushToDisk: true);
-        }
+    public static void WriteJson<T>(string path, T value, JsonTypeInfo<T> type) => Write(path, stream => JsonSerializer.Serialize(stream, value, type));
 
-        File.Move(aside, path, overwrite: true);
-        SyncFolder(Path.GetDirectoryName(path)!);
-    }
+    /// <inheritdoc cref="WriteJson"/>
+    public static void WriteText(string path, string text) => Write(path, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
 
     /// <summary>Null when the file is missing, too large or not this JSON.</summary>
     public static T? ReadJson<T>(string path, JsonTypeInfo<T> type)
@@ -42,6 +30,24 @@ internal static partial class SafeFile
         {
             return null;
         }
+    }
+
+    private static void Write(string path, Action<Stream> write)
+    {
+        var aside = path + ".new";
+        using (var stream = new FileStream(aside, new FileStreamOptions
+        {
+            Mode = FileMode.Create,
+            Access = FileAccess.Write,
+            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+        }))
+        {
+            write(stream);
+            stream.Flush(flushToDisk: true);
+        }
+
+        File.Move(aside, path, overwrite: true);
+        SyncFolder(Path.GetDirectoryName(path)!);
     }
 
     private static void SyncFolder(string folder)

@@ -209,7 +209,7 @@ public sealed class Machine
     }
 
     /// <summary>
-    /// SIGTERM to the main process, then, at its end or after the grace, removes the machine with all that belongs to it.
+    /// The stop signal (<see cref="MachineSpec.StopSignal"/>) to the main process, then, at its end or after the grace, removes the machine with all that belongs to it.
     /// Writable drives are unmounted first. A second call may shorten the grace. Canceling stops the waiting, not the stopping.
     /// </summary>
     public Task StopAsync(TimeSpan grace, CancellationToken cancellationToken) => _life.StopAsync(grace).WaitAsync(cancellationToken);

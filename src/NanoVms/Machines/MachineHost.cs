@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using NanoVms.Drivers;
 using NanoVms.Images;
+using NanoVms.Images.Collection;
 using NanoVms.Snapshots;
 
 namespace NanoVms.Machines;
@@ -24,6 +25,7 @@ public sealed class MachineHost : IAsyncDisposable
     private readonly Lock _gate = new();
     private readonly HashSet<Task> _starts = [];
     private Task<BootFiles>? _boot;
+    private volatile BootFiles? _registered;
     private bool _closed;
 
     private MachineHost(MachineHostOptions options, MachineContext context, FileStream folderLock)
@@ -52,7 +54,7 @@ public sealed class MachineHost : IAsyncDisposable
         var folderLock = await MachineFolder.LockAsync(options.Folder, time, cancellationToken);
         try
         {
-            _ = Directory.CreateDirectory(options.CacheFolder);
+            await RegisterAsync(options, [], time, cancellationToken);
             var drivers = new MachineDrivers(options.CacheFolder, loggerFactory, time);
             var found = await MachineFolder.SortAsync(options, drivers, loggerFactory, time, cancellationToken);
             var host = new MachineHost(options, found.Context, folderLock);
@@ -86,6 +88,7 @@ public sealed class MachineHost : IAsyncDisposable
         ArgumentNullException.ThrowIfNull(time);
         await using var folderLock = await MachineFolder.LockAsync(options.Folder, time, cancellationToken);
         await MachineFolder.DestroyAsync(options, loggerFactory, time, cancellationToken);
+        new ImageStore(options.CacheFolder, time).Forget(ImageUsers.OfMachines(options.Folder, []).Id);
     }
 
     public Machine? Find(string id) => _machines.GetValueOrDefault(id);
@@ -242,12 +245,24 @@ public sealed class MachineHost : IAsyncDisposable
         {
             // One preparation for all that start at the same time. Later ones ask again: another kernel may be there by then.
             if (_boot is null or { IsCompleted: true })
-                _boot = Task.Run(() => _options.Boot(_closing.Token), CancellationToken.None);
+                _boot = Task.Run(PrepareBootFilesAsync, CancellationToken.None);
             boot = _boot;
         }
 
         return await boot.WaitAsync(cancellationToken);
     }
+
+    private async Task<BootFiles> PrepareBootFilesAsync()
+    {
+        var boot = await _options.Boot(_closing.Token);
+        if (boot != _registered)
+            await RegisterAsync(_options, [boot.KernelPath, boot.InitramfsPath], _context.Time, _closing.Token);
+        return _registered = boot;
+    }
+
+    /// <summary>Lets no collection of images take away what these machines stand on.</summary>
+    private static Task RegisterAsync(MachineHostOptions options, IReadOnlyList<string> bootFiles, TimeProvider time, CancellationToken cancellationToken) =>
+        new ImageStore(options.CacheFolder, time).RegisterAsync(ImageUsers.OfMachines(options.Folder, bootFiles), cancellationToken);
 
     private async Task AdoptAsync(MachineParts parts, CancellationToken cancellationToken)
     {

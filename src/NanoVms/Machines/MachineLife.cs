@@ -13,7 +13,6 @@ namespace NanoVms.Machines;
 [SuppressMessage("Design", "CA1001", Justification = "Its tokens are asked for after its end too, and none of them holds more than memory.")]
 internal sealed class MachineLife
 {
-    private const int Sigterm = 15;
     private const int SeedBytes = 64;
 
     private static readonly TimeSpan PowerOffLimit = TimeSpan.FromSeconds(10);
@@ -329,7 +328,7 @@ internal sealed class MachineLife
         {
             var agent = await GetAgentAsync(limit.Token);
             var grace = (_graceEnd - _context.Time.GetUtcNow()).TotalSeconds;
-            await agent.ShutdownAsync(TimeSpan.FromSeconds(Math.Clamp(grace, 0, 3600)), limit.Token);
+            await agent.ShutdownAsync(TimeSpan.FromSeconds(Math.Clamp(grace, 0, 3600)), Record.Spec.StopSignal, limit.Token);
             _ = await _hypervisor!.Ended.WaitAsync(limit.Token);
         }
         catch (OperationCanceledException) when (_graceOver.IsCancellationRequested)
@@ -364,7 +363,7 @@ internal sealed class MachineLife
         try
         {
             var agent = await GetAgentAsync(limit.Token);
-            await agent.SignalMainAsync(Sigterm, limit.Token);
+            await agent.SignalMainAsync(Record.Spec.StopSignal, limit.Token);
             _ = await _exited.Task.WaitAsync(limit.Token);
             // Whoever reads the output gets the last of it.
             var started = _context.Time.GetTimestamp();

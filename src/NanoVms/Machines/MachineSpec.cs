@@ -6,6 +6,8 @@ namespace NanoVms.Machines;
 /// <summary>What a machine is made of. Immutable; kept with the machine.</summary>
 public sealed record MachineSpec
 {
+    private const int Sigterm = 15;
+
     /// <summary>For people: 1 to 60 of <c>a-z 0-9 -</c>. Several machines may share one.</summary>
     public required string Name { get; init; }
 
@@ -52,7 +54,7 @@ public sealed record MachineSpec
     public bool ReadOnlyRoot { get; init; }
 
     /// <summary>
-    /// What the guest runs when it is stopped, before its main process gets SIGTERM, within the grace of the stop. At most 16. Kept
+    /// What the guest runs when it is stopped, before its main process gets its stop signal, within the grace of the stop. At most 16. Kept
     /// with the machine: put no secrets into their environment.
     /// </summary>
     public IReadOnlyList<HookSpec> BeforeShutdown { get; init; } = [];
@@ -72,6 +74,10 @@ public sealed record MachineSpec
 
     /// <summary>True has the guest's kernel tell the console all about its boot, which makes it slower; else it tells what is wrong.</summary>
     public bool BootMessages { get; init; }
+
+    /// <summary>What the main process gets first when the machine is stopped, 1 to 64; by default SIGTERM, 15. Images may say another.</summary>
+    // Zero in the state file of a machine that an earlier version started.
+    public int StopSignal { get; init => field = value == 0 ? Sigterm : value; } = Sigterm;
 
     /// <summary>The isolation group, for example a team.</summary>
     public string Owner { get; init; } = "";

@@ -66,6 +66,8 @@ internal static class MachineSpecRules
             yield return $"{spec.SharedFolders.Count} shared folders are too many; {MaxSharedFolders} are possible.";
         foreach (var shared in spec.SharedFolders.Where(shared => !Path.IsPathRooted(shared.HostPath) || !IsGuestFolder(shared.GuestPath)))
             yield return $"The shared folder '{shared.HostPath}' at '{shared.GuestPath}' needs two absolute paths, without '.' and '..', and not the root.";
+        if (spec.StopSignal is < 1 or > 64)
+            yield return $"StopSignal is {spec.StopSignal}; it must be 1 to 64.";
         if (HookError(spec) is { } hooks)
             yield return hooks;
         foreach (var (name, address) in spec.Hosts)

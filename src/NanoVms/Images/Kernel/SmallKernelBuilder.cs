@@ -1,5 +1,6 @@
 using System.Globalization;
 using NanoVms.Commands;
+using NanoVms.Images.Stacks;
 
 namespace NanoVms.Images.Kernel;
 

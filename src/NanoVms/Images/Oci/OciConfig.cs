@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 
 namespace NanoVms.Images.Oci;
 
@@ -25,6 +26,10 @@ public sealed record OciConfig
 
     /// <summary>For example <c>SIGQUIT</c> or <c>3</c>.</summary>
     public string? StopSignal { get; init; }
+
+    /// <summary>The number of <see cref="StopSignal"/>: 15, SIGTERM, where the image names none or none that there is.</summary>
+    [JsonIgnore]
+    public int StopSignalNumber => StopSignals.Parse(StopSignal) ?? 15;
 
     /// <summary>The TCP ports, ascending.</summary>
     public IReadOnlyList<int> TcpPorts =>

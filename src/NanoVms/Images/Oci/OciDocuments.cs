@@ -60,6 +60,14 @@ internal sealed record OciRecord
     public required IReadOnlyList<string> Layers { get; init; }
 
     public required OciConfig Config { get; init; }
+
+    /// <summary>Who has shown the registry credentials for it; null when anybody may fetch it.</summary>
+    public IReadOnlyList<string>? Owners { get; init; }
+
+    public DateTimeOffset MadeAt { get; init; }
+
+    /// <summary>True for one that the asker may use without asking the registry.</summary>
+    public bool IsFor(string? owner) => Owners is null || owner is null || Owners.Contains(owner);
 }
 
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web)]

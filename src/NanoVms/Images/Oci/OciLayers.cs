@@ -1,12 +1,14 @@
 using System.Security.Cryptography;
 using System.Text;
 using NanoVms.Commands;
+using NanoVms.Images.Collection;
 
 namespace NanoVms.Images.Oci;
 
 /// <summary>Makes EROFS files of an image's layers. A file's name follows from what is in it, so each is made once.</summary>
 /// <param name="maxBytes">What all layers of an image may have together, unpacked.</param>
-internal sealed class OciLayers(string folder, string aside, long maxBytes)
+/// <param name="lease">Gets every layer, so that none goes before the image's record is there.</param>
+internal sealed class OciLayers(string folder, string aside, long maxBytes, ImageLease lease)
 {
     // Part of every name: raised when the same layer would give other bytes.
     private const string Version = "1";
@@ -74,9 +76,15 @@ internal sealed class OciLayers(string folder, string aside, long maxBytes)
     {
         var path = Path.Combine(folder, name);
         using var held = await FileLock.AcquireAsync(Path.Combine(aside, name + ".lock"), null, cancellationToken);
-        if (File.Exists(path))
-            return;
-        progress?.Report($"Unpacking layer {name[..12]}.");
+        while (!await lease.TryUseAsync([path], cancellationToken))
+        {
+            progress?.Report($"Unpacking layer {name[..12]}.");
+            await MakeLayerAsync(path, work, fill, rootOf, cancellationToken);
+        }
+    }
+
+    private static async Task MakeLayerAsync(string path, string work, Func<string, Task> fill, Func<string, string> rootOf, CancellationToken cancellationToken)
+    {
         var root = Path.Combine(work, "root");
         var output = Path.Combine(work, "layer.erofs");
         try

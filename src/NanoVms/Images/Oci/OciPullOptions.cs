@@ -6,6 +6,9 @@ public sealed record OciPullOptions
     /// <summary>For the registry; null for what anybody may fetch.</summary>
     public OciCredentials? Credentials { get; init; }
 
+    /// <summary>Who asks, a team for example: what one has fetched with credentials is not for others. Null for the operator, who may use all.</summary>
+    public string? Owner { get; init; }
+
     /// <summary>Bytes that all layers may have together once they are unpacked.</summary>
     public long MaxBytes { get; init; } = 16L << 30;
 

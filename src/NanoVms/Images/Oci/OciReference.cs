@@ -18,7 +18,11 @@ public sealed partial record OciReference(string Registry, string Repository, st
     public bool IsLocal => Registry.Split(':')[0] is "localhost" or "127.0.0.1";
 
     /// <exception cref="ImageException">It is no reference.</exception>
-    public static OciReference Parse(string text)
+    public static OciReference Parse(string text) => TryParse(text)
+        ?? throw new ImageException($"'{text}' is no image reference. Write one as alpine, ghcr.io/owner/app:1.2 or docker.io/library/alpine@sha256:….") { Fault = ImageFault.Invalid };
+
+    /// <returns>Null when it is no reference.</returns>
+    public static OciReference? TryParse(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
         if (text.Length <= MaxLength && Pattern().Match(text) is { Success: true } match)
@@ -35,7 +39,7 @@ public sealed partial record OciReference(string Registry, string Repository, st
                 return new OciReference(registry, repository, tag, digest);
         }
 
-        throw new ImageException($"'{text}' is no image reference. Write one as alpine, ghcr.io/owner/app:1.2 or docker.io/library/alpine@sha256:….");
+        return null;
     }
 
     /// <summary>As skopeo takes it; a tag beside a digest says nothing and is left out.</summary>

@@ -5,6 +5,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using NanoVms.Commands;
+using NanoVms.Images.Collection;
 using NanoVms.Network;
 
 namespace NanoVms.Images.Oci;
@@ -13,7 +14,7 @@ namespace NanoVms.Images.Oci;
 /// Images of registries, pulled by skopeo and kept as EROFS layers. Layers are named by their content's digest, so images share them;
 /// what was fetched compressed is deleted once it is unpacked. Everything is written aside and renamed.
 /// </summary>
-internal sealed class OciStore(string folder)
+internal sealed class OciStore(string folder, TimeProvider time)
 {
     private const int MaxDocument = 4 << 20;
     private const int MaxLayers = 500;
@@ -21,40 +22,46 @@ internal sealed class OciStore(string folder)
     /// <summary>Machines have a limited number of disks; what lies below the uppermost layers becomes one.</summary>
     private const int MaxKept = 10;
 
-    private readonly string _images = Path.Combine(folder, "oci", "images");
-    private readonly string _layers = Path.Combine(folder, "oci", "layers");
-    private readonly string _aside = Path.Combine(folder, "oci", "aside");
+    public string Records { get; } = Path.Combine(folder, "oci", "images");
 
-    public IEnumerable<OciImage> Images => Directory.Exists(_images)
-        ? Directory.EnumerateFiles(_images, "*.json")
-            .Select(path => SafeFile.ReadJson(path, OciJson.Default.OciRecord))
-            .OfType<OciRecord>()
-            .Select(ToImage)
+    public string Layers { get; } = Path.Combine(folder, "oci", "layers");
+
+    public string Aside { get; } = Path.Combine(folder, "oci", "aside");
+
+    public IEnumerable<OciImage> Images => ReadRecords().Select(found => ToImage(found.Record));
+
+    /// <summary>Every image that was fetched, with where its record is.</summary>
+    public IEnumerable<(string Path, OciRecord Record)> ReadRecords() => Directory.Exists(Records)
+        ? Directory.EnumerateFiles(Records, "*.json").Order(StringComparer.Ordinal)
+            .Select(path => (path, Record: SafeFile.ReadJson(path, OciJson.Default.OciRecord)))
+            .Where(found => found.Record is not null)
+            .Select(found => (found.path, found.Record!))
         : [];
 
-    public async Task<OciImage> PullAsync(string text, OciPullOptions options, IProgress<string>? progress, CancellationToken cancellationToken)
+    public IEnumerable<string> PathsOf(OciRecord record) => record.Layers.Select(layer => Path.Combine(Layers, Path.GetFileName(layer)));
+
+    public async Task<OciImage> PullAsync(string text, OciPullOptions options, IProgress<string>? progress, ImageLease lease, CancellationToken cancellationToken)
     {
         var reference = OciReference.Parse(text);
-        foreach (var path in (string[])[_images, _layers, _aside])
+        foreach (var path in (string[])[Records, Layers, Aside])
             _ = Directory.CreateDirectory(path);
         var key = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(reference.ToString())))[..32];
         using var held = await FileLock.AcquireAsync(
-            Path.Combine(_aside, key + ".lock"), () => progress?.Report($"Another process fetches {reference}: waiting."), cancellationToken);
+            Path.Combine(Aside, key + ".lock"), () => progress?.Report($"Another process fetches {reference}: waiting."), cancellationToken);
 
         var known = SafeFile.ReadJson(RecordPath(key), OciJson.Default.OciRecord);
-        if (known is not null && !known.Layers.All(layer => File.Exists(Path.Combine(_layers, layer))))
+        if (known is not null && !await lease.TryUseAsync([.. PathsOf(known), RecordPath(key)], cancellationToken))
             known = null;
-        // A digest never changes: what runs must start without the registry.
-        if (known is not null && reference.Digest is not null)
+        if (known is not null && known.IsFor(options.Owner) && await IsFinalAsync(reference, known, options, cancellationToken))
             return ToImage(known);
 
-        var work = Path.Combine(_aside, key);
+        var work = Path.Combine(Aside, key);
         if (Directory.Exists(work))
             Directory.Delete(work, recursive: true);
         _ = Directory.CreateDirectory(work, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         try
         {
-            return ToImage(await FetchAsync(reference, options, known, work, key, progress, cancellationToken));
+            return ToImage(await FetchAsync(reference, options, known, work, key, progress, lease, cancellationToken));
         }
         catch (CommandException e)
         {
@@ -66,16 +73,38 @@ internal sealed class OciStore(string folder)
         }
     }
 
-    private async Task<OciRecord> FetchAsync(
-        OciReference reference, OciPullOptions options, OciRecord? known, string work, string key, IProgress<string>? progress, CancellationToken cancellationToken)
+    /// <summary>True when what is here need not be compared with what the registry has.</summary>
+    private static async Task<bool> IsFinalAsync(OciReference reference, OciRecord known, OciPullOptions options, CancellationToken cancellationToken)
     {
-        if (!options.AllowPrivateAddresses)
-            await RefusePrivateAsync(reference, cancellationToken);
+        // A digest never changes: what runs must start without the registry.
+        if (reference.Digest is not null)
+            return true;
+        if (options.Credentials is not null)
+            return false;
+        // Credentials are not kept: whoever wants what a tag means now fetches it with them again.
+        if (known.Owners is not null)
+            return true;
+        // The operator has fetched it from a registry that this asker may not even reach.
+        return !options.AllowPrivateAddresses && await FindPrivateAsync(reference, cancellationToken) is not null;
+    }
+
+    private async Task<OciRecord> FetchAsync(
+        OciReference reference, OciPullOptions options, OciRecord? known, string work, string key, IProgress<string>? progress, ImageLease lease, CancellationToken cancellationToken)
+    {
+        if (!options.AllowPrivateAddresses && await FindPrivateAsync(reference, cancellationToken) is { } inside)
+            throw new ImageException($"{reference} cannot be fetched: its registry is at {inside}, which is not a public address.") { Fault = ImageFault.Invalid };
         var insecure = options.AllowInsecure || reference.IsLocal;
         var authFile = WriteCredentials(reference, options.Credentials, work);
         var (asked, remoteDigest) = await InspectAsync(reference, authFile, insecure, cancellationToken);
+        IReadOnlyList<string>? owners = options.Credentials is null ? null : [.. options.Owner is { } owner ? new[] { owner } : []];
         if (known?.RemoteDigest == remoteDigest)
+        {
+            // The registry gave it to this asker too.
+            if (owners is null || known.Owners is not null)
+                known = known with { Owners = owners is null ? null : [.. known.Owners!.Union(owners)] };
+            SafeFile.WriteJson(RecordPath(key), known, OciJson.Default.OciRecord);
             return known;
+        }
 
         // From here on by digest: what is checked is what is fetched.
         var chosen = asked.Manifests.Count == 0 ? remoteDigest : ChoosePlatform(asked, reference);
@@ -96,7 +125,7 @@ internal sealed class OciStore(string folder)
         if (config.Rootfs is not { } root || root.DiffIds.Count != manifest.Layers.Count)
             throw new ImageException($"{reference} has {manifest.Layers.Count} layers, but its configuration names {config.Rootfs?.DiffIds.Count ?? 0}.");
 
-        var maker = new OciLayers(_layers, _aside, options.MaxBytes);
+        var maker = new OciLayers(Layers, Aside, options.MaxBytes, lease);
         var layers = await maker.MakeAsync(
             [.. manifest.Layers.Zip(root.DiffIds, (layer, diffId) => (BlobPath(blobs, layer.Digest, reference), diffId))], MaxKept, work, progress, cancellationToken);
         var record = new OciRecord
@@ -106,8 +135,11 @@ internal sealed class OciStore(string folder)
             Digest = chosen,
             Layers = layers,
             Config = config.Config ?? new OciConfig(),
+            Owners = owners,
+            MadeAt = time.GetUtcNow(),
         };
         SafeFile.WriteJson(RecordPath(key), record, OciJson.Default.OciRecord);
+        _ = await lease.TryUseAsync([RecordPath(key)], cancellationToken);
         return record;
     }
 
@@ -119,22 +151,20 @@ internal sealed class OciStore(string folder)
         return (Read(bytes, OciJson.Default.OciManifest, reference), $"sha256:{Convert.ToHexStringLower(SHA256.HashData(bytes))}");
     }
 
-    /// <summary>A name may resolve to another address a moment later; that registry still has to speak TLS with a valid certificate.</summary>
-    private static async Task RefusePrivateAsync(OciReference reference, CancellationToken cancellationToken)
+    /// <summary>The registry's address inside of the computer's own networks, or null.</summary>
+    /// <remarks>A name may resolve to another address a moment later; that registry still has to speak TLS with a valid certificate.</remarks>
+    private static async Task<IPAddress?> FindPrivateAsync(OciReference reference, CancellationToken cancellationToken)
     {
         var host = reference.Registry.Split(':')[0];
-        IPAddress[] addresses;
         try
         {
-            addresses = await Dns.GetHostAddressesAsync(host, cancellationToken);
+            var addresses = await Dns.GetHostAddressesAsync(host, cancellationToken);
+            return addresses.Select(address => address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address).FirstOrDefault(Firewall.IsPrivate);
         }
         catch (SocketException e)
         {
             throw new ImageException($"{reference} cannot be fetched: the registry '{host}' has no address.", e) { IsTransient = true };
         }
-
-        if (addresses.Select(address => address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address).FirstOrDefault(Firewall.IsPrivate) is { } inside)
-            throw new ImageException($"{reference} cannot be fetched: its registry is at {inside}, which is not a public address.");
     }
 
     private static string ChoosePlatform(OciManifest index, OciReference reference) =>
@@ -142,9 +172,9 @@ internal sealed class OciStore(string folder)
         ?? throw new ImageException($"{reference} has no image for linux/amd64. It has {string.Join(", ", index.Manifests.Select(m => $"{m.Platform?.Os}/{m.Platform?.Architecture}").Distinct())}.");
 
     private OciImage ToImage(OciRecord record) =>
-        new(record.Reference, record.Digest, [.. record.Layers.Select(layer => Path.Combine(_layers, layer))], record.Config);
+        new(record.Reference, record.Digest, [.. PathsOf(record)], record.Config);
 
-    private string RecordPath(string key) => Path.Combine(_images, key + ".json");
+    private string RecordPath(string key) => Path.Combine(Records, key + ".json");
 
     private static string WriteCredentials(OciReference reference, OciCredentials? credentials, string work)
     {

@@ -135,6 +135,7 @@ internal static class GoldenFrames
         await Assert.ThrowsAsync<AgentException>(() => connection.SetNamesAsync(
             [new GuestName("db.internal", IPAddress.Parse("10.9.8.7")), new GuestName("db.internal", IPAddress.Parse("10.9.8.8"))], Cancel.After(20)));
         await Assert.ThrowsAsync<AgentException>(() => connection.SetCardsAsync([new GuestCard("02:42:0a:01:02:04", Network)], true, Cancel.After(20)));
+        await Assert.ThrowsAsync<AgentException>(() => connection.ShutdownAsync(TimeSpan.FromSeconds(9), 3, Cancel.After(20)));
     }
 
     private static AgentInfo Info(MainState main, ProcessExit? exit) => new(

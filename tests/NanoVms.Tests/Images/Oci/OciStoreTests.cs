@@ -115,6 +115,56 @@ public sealed class OciStoreTests : IDisposable
     }
 
     [Fact]
+    public async Task Pull_PrivateImage_IsForThoseAloneWhoHaveShownCredentials()
+    {
+        var digest = _registry.Push("latest", [Layer(File("a", "x"))]);
+        _registry.Credentials = "me:secret-word";
+        _ = await PullAsync("app", new OciPullOptions { Credentials = new("me", "secret-word"), Owner = "one" });
+
+        // Neither a tag nor a digest asks for them again; somebody else has to show their own, also for what is here.
+        Assert.Equal(digest, (await PullAsync("app", new OciPullOptions { Owner = "one" })).Digest);
+        Assert.Equal(digest, (await PullAsync("app")).Digest);
+        Assert.Contains("cannot be fetched", (await Assert.ThrowsAsync<ImageException>(() => PullAsync("app", new OciPullOptions { Owner = "two" }))).Message, StringComparison.Ordinal);
+        _ = await PullAsync("app", new OciPullOptions { Credentials = new("me", "secret-word"), Owner = "two" });
+        _ = await PullAsync("app", new OciPullOptions { Owner = "two" });
+        Assert.Equal(["one", "two"], (await _store.ListAsync(CancellationToken.None)).Single().Owners);
+
+        // What anybody may fetch is everybody's.
+        _registry.Credentials = null;
+        _ = await PullAsync("app", new OciPullOptions { Owner = "three" });
+        Assert.Null((await _store.ListAsync(CancellationToken.None)).Single().Owners);
+    }
+
+    [Fact]
+    public async Task Pull_RegistryInside_IsForTeamsOnceTheOperatorHasFetchedIt()
+    {
+        _registry.Push("latest", [Layer(File("a", "x"))]);
+        var team = new OciPullOptions { AllowPrivateAddresses = false, Owner = "one" };
+        Assert.Contains("which is not a public address", (await Assert.ThrowsAsync<ImageException>(() => PullAsync("app", team))).Message, StringComparison.Ordinal);
+        _ = await PullAsync("app");
+        var requests = _registry.Requests.Count;
+        Assert.Single((await PullAsync("app", team)).Layers);
+        Assert.Equal(requests, _registry.Requests.Count);
+    }
+
+    [Fact]
+    public async Task Remove_SharedLayer_StaysWithTheOtherImage()
+    {
+        var shared = Layer(File("a", "x"));
+        _registry.Push("one", [shared, Layer(File("b", "1"))]);
+        _registry.Push("two", [shared, Layer(File("b", "2"))]);
+        var one = await PullAsync("app:one");
+        var two = await PullAsync("app:two");
+        var removed = await _store.RemoveAsync(one.Reference, CancellationToken.None);
+
+        Assert.Equal(["oci", "layer"], removed.Items.Select(item => item.Kind));
+        Assert.Equal([true, false], one.Layers.Select(System.IO.File.Exists));
+        Assert.All(two.Layers, layer => Assert.True(System.IO.File.Exists(layer)));
+        Assert.Equal(2, (await PullAsync("app:one")).Layers.Count);
+        Assert.Equal(2, (await _store.RemoveAsync(two.Digest, CancellationToken.None)).Items.Count);
+    }
+
+    [Fact]
     public async Task Pull_HostileLayer_IsRefusedAndNothingIsWrittenOutside()
     {
         var outside = Path.Combine(_folder, "outside");

@@ -1,6 +1,6 @@
 using NanoVms.Commands;
 
-namespace NanoVms.Images;
+namespace NanoVms.Images.Stacks;
 
 /// <summary>Makes a root file system of Debian packages.</summary>
 internal static class DebianRoot

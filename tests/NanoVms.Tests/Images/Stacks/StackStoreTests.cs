@@ -1,8 +1,9 @@
 using System.Collections.Concurrent;
 using NanoVms.Commands;
 using NanoVms.Images;
+using NanoVms.Images.Stacks;
 
-namespace NanoVms.Tests.Images;
+namespace NanoVms.Tests.Images.Stacks;
 
 public sealed class StackStoreTests(ITestOutputHelper output)
 {
