@@ -49,7 +49,7 @@ public sealed class TestPlatform : IAsyncLifetime
         _node = await Node.OpenAsync(_options, default);
         _postgres = new PrivatePostgres(_options, NullLogger<PrivatePostgres>.Instance);
         await _postgres.StartAsync(default);
-        var images = new ImageStore(_options.CacheFolder);
+        var images = new ImageStore(_options.CacheFolder, TimeProvider.System, _options.RecipesFolder);
         _machines = await MachineHost.OpenAsync(BytePort.Server.Hosting.Machines.Options(_options, images), NullLoggerFactory.Instance, TimeProvider.System, default);
         _app = PlatformHost.Build(_options, _postgres.ConnectionString, _node, _machines, images);
         await using (var db = await Database())

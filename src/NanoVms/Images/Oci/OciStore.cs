@@ -19,6 +19,8 @@ internal sealed class OciStore(string folder, TimeProvider time)
     private const int MaxDocument = 4 << 20;
     private const int MaxLayers = 500;
 
+    private static readonly string[] Refusals = ["unauthorized", "authentication required", "denied", "manifest unknown", "name unknown", "not found"];
+
     /// <summary>Machines have a limited number of disks; what lies below the uppermost layers becomes one.</summary>
     private const int MaxKept = 10;
 
@@ -65,7 +67,7 @@ internal sealed class OciStore(string folder, TimeProvider time)
         }
         catch (CommandException e)
         {
-            throw new ImageException($"{reference} cannot be fetched: {Reason(e)}", e) { IsTransient = e.Failure != CommandFailure.Missing };
+            throw new ImageException($"{reference} cannot be fetched: {Reason(e)}", e) { IsTransient = e.Failure != CommandFailure.Missing && !IsRefusal(e) };
         }
         finally
         {
@@ -216,6 +218,9 @@ internal sealed class OciStore(string folder, TimeProvider time)
         var path = Path.Combine(blobs, parts[0], parts[1]);
         return File.Exists(path) ? path : throw new ImageException($"{reference} names {digest}, which the registry did not give.");
     }
+
+    /// <summary>True when the registry has answered, and would answer so again.</summary>
+    private static bool IsRefusal(CommandException e) => Refusals.Any(word => Reason(e).Contains(word, StringComparison.OrdinalIgnoreCase));
 
     private static string Reason(CommandException e) => e.LastLines.Length > 0 ? e.LastLines.Split('\n')[^1] : e.Message;
 }
