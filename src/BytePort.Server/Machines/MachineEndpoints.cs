@@ -23,7 +23,7 @@ internal static class MachineEndpoints
         group.MapGet("drivers", DriversAsync).WithName("listMachineDrivers").WithSummary("What machines can run on here, and why not");
         group.MapGet("{machine}", GetAsync).WithName("getMachine").WithSummary("One machine");
         group.MapPost("{machine}/stop", StopAsync).WithName("stopMachine")
-            .WithSummary("SIGTERM to the main process; at its end, or after 'grace' seconds (default 30), the machine is removed")
+            .WithSummary("SIGTERM, or the stop signal of its image, to the main process; at its end, or after 'grace' seconds (default 30), the machine is removed")
             .Produces(StatusCodes.Status204NoContent).WithProblems();
         group.MapDelete("{machine}", RemoveAsync).WithName("removeMachine").WithSummary("End a machine at once and remove it")
             .Produces(StatusCodes.Status204NoContent).WithProblems();

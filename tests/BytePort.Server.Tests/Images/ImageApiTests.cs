@@ -165,7 +165,8 @@ public sealed class ImageApiTests(TestPlatform platform) : IDisposable
 
         using var built = await platform.Http.PostAsJsonAsync($"{Images}/build", new { reference = name, recipe = "on: base\nversion: '1'\nuser: app\n" });
         Assert.True(built.StatusCode == HttpStatusCode.OK, await built.Content.ReadAsStringAsync());
-        Assert.Equal(($"{name}@1", "stack"), ((string?)(await built.Content.ReadFromJsonAsync<JsonNode>())!["reference"], (string?)(await built.Content.ReadFromJsonAsync<JsonNode>())!["kind"]));
+        var image = JsonNode.Parse(await built.Content.ReadAsStringAsync())!;
+        Assert.Equal(($"{name}@1", "stack"), ((string?)image["reference"], (string?)image["kind"]));
         Assert.True(File.Exists(Path.Combine(platform.Options.RecipesFolder, name + ".yaml")));
         File.Delete(Path.Combine(platform.Options.RecipesFolder, name + ".yaml"));
         using var removed = await platform.Http.DeleteAsync($"{Images}?reference={name}");

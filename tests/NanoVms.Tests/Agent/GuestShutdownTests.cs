@@ -9,6 +9,8 @@ namespace NanoVms.Tests.Agent;
 /// <summary>The end of a real guest with hooks, and its read-only root.</summary>
 public sealed class GuestShutdownTests
 {
+    private const int Sigquit = 3;
+
     [Fact]
     public async Task ShutdownAsync_HooksAndMain_EndInOrderAndDisksAreWhole()
     {
@@ -19,7 +21,7 @@ public sealed class GuestShutdownTests
             await connection.ConfigureAsync(Config(), cancel);
             await AssertRootAsync(connection);
             await connection.StartMainAsync(
-                AgentConnectionTests.Shell("trap 'echo main ends >> /mnt/log; echo bye; exit 4' TERM; echo up; while :; do sleep 0.1; done"), cancel);
+                AgentConnectionTests.Shell("trap 'echo main ends >> /mnt/log; echo bye; exit 4' QUIT; echo up; while :; do sleep 0.1; done"), cancel);
             await connection.StartServiceAsync("other", AgentConnectionTests.Shell("trap 'echo other ends >> /mnt/log; exit' TERM; while :; do sleep 0.1; done"), cancel);
             await using var main = await connection.AttachAsync("main", 0, cancel);
             var output = new StringBuilder();
@@ -27,7 +29,7 @@ public sealed class GuestShutdownTests
             {
                 output.Append(chunk.IsError ? "" : Encoding.UTF8.GetString(chunk.Data.Span));
                 if (!chunk.IsError && output.ToString() == "up\n")
-                    await connection.ShutdownAsync(TimeSpan.FromSeconds(20), cancel);
+                    await connection.ShutdownAsync(TimeSpan.FromSeconds(20), Sigquit, cancel);
             }
 
             Assert.Equal("up\nbye\n", output.ToString());

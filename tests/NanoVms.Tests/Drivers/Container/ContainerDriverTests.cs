@@ -57,6 +57,15 @@ public sealed class ContainerDriverTests
     }
 
     [Fact]
+    public async Task Stop_StopSignalOfTheImage_IsWhatTheMainProcessGets()
+    {
+        await using var test = await OpenAsync();
+        var machine = await StartAsync(test, "trap 'exit 8' QUIT; trap 'exit 7' TERM; while :; do sleep 0.1; done", spec => spec with { StopSignal = 3 });
+        await machine.StopAsync(Soon, CancellationToken.None);
+        Assert.Equal(8, (await machine.Exited).ExitCode);
+    }
+
+    [Fact]
     public async Task Run_AsAUser_OnATerminal_Works()
     {
         await using var test = await OpenAsync();
