@@ -13,9 +13,9 @@ internal sealed class MachineDrivers
     /// <summary>The driver of <see cref="MachineSpec.Driver"/> <c>auto</c>: with KVM where a probe ran a guest at full speed, by emulation elsewhere.</summary>
     private const string Automatic = QemuDriver.DriverName;
 
-    public MachineDrivers(string cacheFolder, ILoggerFactory loggerFactory, TimeProvider time)
+    public MachineDrivers(string cacheFolder, TimeSpan probeLimit, ILoggerFactory loggerFactory, TimeProvider time)
     {
-        var qemu = new QemuDriver(cacheFolder, loggerFactory.CreateLogger<QemuDriver>(), time);
+        var qemu = new QemuDriver(cacheFolder, probeLimit, loggerFactory.CreateLogger<QemuDriver>(), time);
         // One probe for all.
         All = [qemu, new FirecrackerDriver(qemu.ProbeAsync, time), new CloudHypervisorDriver(qemu.ProbeAsync, time), new ContainerDriver(time)];
     }

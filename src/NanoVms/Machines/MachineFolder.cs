@@ -113,7 +113,7 @@ internal sealed record MachineFolder(MachineContext Context, IReadOnlyList<Machi
     {
         var logger = loggerFactory.CreateLogger<MachineHost>();
         var hostId = GuestBridge.IdOf(options.Network.BridgeName);
-        var drivers = new MachineDrivers(options.CacheFolder, loggerFactory, time);
+        var drivers = new MachineDrivers(options.CacheFolder, options.KvmProbeLimit, loggerFactory, time);
         var records = Read(options.Folder);
         var processes = records.Select(r => r.Process).OfType<ProcessIdentity>().Concat(FindProcesses(drivers, hostId));
         await Task.WhenAll(processes.Select(p => CgroupFreezer.KillAsync(p, time, cancellationToken)));

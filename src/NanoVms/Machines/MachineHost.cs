@@ -55,7 +55,7 @@ public sealed class MachineHost : IAsyncDisposable
         try
         {
             await RegisterAsync(options, [], time, cancellationToken);
-            var drivers = new MachineDrivers(options.CacheFolder, loggerFactory, time);
+            var drivers = new MachineDrivers(options.CacheFolder, options.KvmProbeLimit, loggerFactory, time);
             var found = await MachineFolder.SortAsync(options, drivers, loggerFactory, time, cancellationToken);
             var host = new MachineHost(options, found.Context, folderLock);
             try

@@ -21,6 +21,12 @@ public sealed record MachineHostOptions
     /// <summary>The probe's answer is kept here, shared by hosts on one computer.</summary>
     public string CacheFolder { get; init; } = "/var/cache/byteport";
 
+    /// <summary>
+    /// How long the probe's guest may take with QEMU's start before KVM counts as not usable; default 1.5 s. A KVM that emulates
+    /// instructions takes minutes.
+    /// </summary>
+    public TimeSpan KvmProbeLimit { get; init; } = TimeSpan.FromSeconds(1.5);
+
     /// <summary>How long a machine may take from its process's start to its agent's first answer.</summary>
     public TimeSpan BootTimeout { get; init; } = TimeSpan.FromSeconds(60);
 

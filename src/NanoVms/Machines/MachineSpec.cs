@@ -79,6 +79,12 @@ public sealed record MachineSpec
     // Zero in the state file of a machine that an earlier version started.
     public int StopSignal { get; init => field = value == 0 ? Sigterm : value; } = Sigterm;
 
+    /// <summary>
+    /// True gives the guest's processor the means to run machines itself. Off by default: it lets the guest reach code of the
+    /// computer's kernel that others do not. Under KVM the computer must allow it (<c>nested</c> of its KVM module).
+    /// </summary>
+    public bool NestedVirtualization { get; init; }
+
     /// <summary>The isolation group, for example a team.</summary>
     public string Owner { get; init; } = "";
 

@@ -39,6 +39,8 @@ internal sealed class CloudHypervisorDriver(
 
     public IEnumerable<string> FindErrors(MachineSpec spec)
     {
+        if (spec.NestedVirtualization)
+            yield return "NestedVirtualization is not possible with Cloud Hypervisor; choose driver 'qemu'.";
         if (spec.Layers.Count + spec.Drives.Count >= CloudHypervisorArguments.MaxDisks)
             yield return $"{spec.Layers.Count} layers and {spec.Drives.Count} drives are too many for Cloud Hypervisor; {CloudHypervisorArguments.MaxDisks - 1} together are possible.";
     }

@@ -36,6 +36,8 @@ internal sealed class ContainerDriver(TimeProvider time) : IMachineDriver
 
     public IEnumerable<string> FindErrors(MachineSpec spec)
     {
+        if (spec.NestedVirtualization)
+            yield return "NestedVirtualization is not possible with a container; choose driver 'qemu'.";
         if (spec.Layers.Count > ContainerMounts.MaxLayers)
             yield return $"{spec.Layers.Count} layers are too many; {ContainerMounts.MaxLayers} are possible.";
         if (spec.DiskPath is not null)

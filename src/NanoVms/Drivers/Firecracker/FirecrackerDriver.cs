@@ -37,6 +37,8 @@ internal sealed class FirecrackerDriver(
 
     public IEnumerable<string> FindErrors(MachineSpec spec)
     {
+        if (spec.NestedVirtualization)
+            yield return "NestedVirtualization is not possible with Firecracker; choose driver 'qemu'.";
         if (spec.Layers.Count + spec.Drives.Count >= FirecrackerArguments.MaxDisks)
             yield return $"{spec.Layers.Count} layers and {spec.Drives.Count} drives are too many for Firecracker; {FirecrackerArguments.MaxDisks - 1} together are possible.";
         if (spec.Cpus > 32)

@@ -23,10 +23,10 @@ internal static class KvmProbe
     private const uint ProbeUserId = 1_899_999_999;
 
     /// <summary>A guest of 20 ms and QEMU's start, with room for a busy computer.</summary>
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(1.5);
+    public static readonly TimeSpan DefaultLimit = TimeSpan.FromSeconds(1.5);
 
     /// <summary>The answer of this boot of the computer: kept in the folder, so that only the first one costs time.</summary>
-    public static async Task<KvmAnswer> AskAsync(string cacheFolder, TimeProvider time, CancellationToken cancellationToken)
+    public static async Task<KvmAnswer> AskAsync(string cacheFolder, TimeSpan limit, TimeProvider time, CancellationToken cancellationToken)
     {
         var program = new FileInfo(ProgramLocator.Require(QemuArguments.Program));
         var boot = (await File.ReadAllTextAsync("/proc/sys/kernel/random/boot_id", cancellationToken)).Trim();
@@ -36,7 +36,7 @@ internal static class KvmProbe
         if (SafeFile.ReadJson(path, KvmJson.Default.KvmRecord) is { } known && known.Key == key)
             return known.Answer;
 
-        var answer = await ProbeAsync(device, cacheFolder, time, cancellationToken);
+        var answer = await ProbeAsync(device, cacheFolder, limit, time, cancellationToken);
         SafeFile.WriteJson(path, new KvmRecord(key, answer), KvmJson.Default.KvmRecord);
         return answer;
     }
@@ -50,7 +50,7 @@ internal static class KvmProbe
 
     /// <summary>Runs the guest; null when it came to its end in time, else what happened instead.</summary>
     public static async Task<string?> RunAsync(
-        string accelerator, uint userId, uint? group, string folder, TimeProvider time, CancellationToken cancellationToken)
+        string accelerator, uint userId, uint? group, string folder, TimeSpan limit, TimeProvider time, CancellationToken cancellationToken)
     {
         var path = Path.Combine(folder, $"probe-{Guid.NewGuid():N}.elf");
         await File.WriteAllBytesAsync(path, ProbeGuest.Build(), cancellationToken);
@@ -59,7 +59,7 @@ internal static class KvmProbe
             using var kernel = File.OpenHandle(path);
             SafeHandle[] files = [kernel];
             var command = Build($"/proc/self/fd/{DetachedProcess.NumbersFor(files)[0].ToString(CultureInfo.InvariantCulture)}", accelerator);
-            return await RunAsync(Unprivileged.Wrap(command, userId, group: group), files, time, cancellationToken);
+            return await RunAsync(Unprivileged.Wrap(command, userId, group: group), files, limit, time, cancellationToken);
         }
         finally
         {
@@ -67,15 +67,15 @@ internal static class KvmProbe
         }
     }
 
-    private static async Task<string?> RunAsync(Command command, SafeHandle[] files, TimeProvider time, CancellationToken cancellationToken)
+    private static async Task<string?> RunAsync(Command command, SafeHandle[] files, TimeSpan limit, TimeProvider time, CancellationToken cancellationToken)
     {
         using var errors = new ErrorTail();
         var process = DetachedProcess.Start(command, files, errors.ProgramsEnd);
         errors.CloseProgramsEnd();
         try
         {
-            using var limit = new CancellationTokenSource(Limit, time);
-            using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+            using var timeUp = new CancellationTokenSource(limit, time);
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(timeUp.Token, cancellationToken);
             var status = await process.WaitAsync(time, either.Token);
             if (status >> 8 == ProbeGuest.ExitCode)
                 return null;
@@ -84,7 +84,7 @@ internal static class KvmProbe
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            return $"a guest of 20 ms did not end in {Limit.TotalSeconds.ToString(CultureInfo.InvariantCulture)} s";
+            return $"a guest of 20 ms did not end in {limit.TotalSeconds.ToString(CultureInfo.InvariantCulture)} s";
         }
         finally
         {
@@ -92,7 +92,7 @@ internal static class KvmProbe
         }
     }
 
-    private static async Task<KvmAnswer> ProbeAsync(string device, string cacheFolder, TimeProvider time, CancellationToken cancellationToken)
+    private static async Task<KvmAnswer> ProbeAsync(string device, string cacheFolder, TimeSpan limit, TimeProvider time, CancellationToken cancellationToken)
     {
         if (device.Length == 0)
             return new KvmAnswer(false, null, $"There is no {Device}: the processor's virtualization is off (see the firmware's settings) or this is a virtual machine without nesting.");
@@ -102,7 +102,7 @@ internal static class KvmProbe
         var group = uint.Parse(parts[0], CultureInfo.InvariantCulture);
         var mode = Convert.ToInt32(parts[1], 8);
         var (accessible, needed) = (mode & 6) == 6 ? (true, (uint?)null) : ((mode & 0x30) == 0x30 && group != 0, group);
-        var failure = await RunAsync("kvm", accessible ? ProbeUserId : 0, accessible ? needed : null, cacheFolder, time, cancellationToken);
+        var failure = await RunAsync("kvm", accessible ? ProbeUserId : 0, accessible ? needed : null, cacheFolder, limit, time, cancellationToken);
         return (failure, accessible) switch
         {
             (not null, _) => new KvmAnswer(false, null, $"{Device} is there, but it does not run guests at the hardware's speed: {failure}."),

@@ -87,12 +87,12 @@ internal static class QemuArguments
     ];
 
     private static IEnumerable<string> Accelerator(QemuLaunch launch) => launch.Accelerated
-        ? ["-M", $"{(launch.IsPc ? Pc : Microvm)},memory-backend=memory", "-accel", "kvm", "-cpu", "host"]
+        ? ["-M", $"{(launch.IsPc ? Pc : Microvm)},memory-backend=memory", "-accel", "kvm", "-cpu", launch.IsNested ? "host" : "host,vmx=off,svm=off"]
         :
         [
             "-M", launch.IsPc ? $"{Pc},memory-backend=memory" : $"{Microvm},pit=off,pic=off,memory-backend=memory",
             "-accel", $"tcg,thread={(launch.Cpus > 1 ? "multi" : "single")},tb-size={Text(TranslationMiB(launch.MemoryMiB))}",
-            "-cpu", "EPYC-v1,svm=off",
+            "-cpu", launch.IsNested ? "EPYC-v1,svm=on,npt=on" : "EPYC-v1,svm=off",
         ];
 
     /// <summary>A restored machine has its kernel in its memory, and stays halted until the devices' state has been read.</summary>

@@ -13,7 +13,7 @@ namespace NanoVms.Drivers.Qemu;
 /// Starts machines as QEMU processes that outlive this one. Each runs as a user of its own, without capabilities, in namespaces of its own
 /// with an empty network and, once it has started, an empty root. It uses only the files that it was handed open: disks, tap, two listening sockets.
 /// </summary>
-internal sealed class QemuDriver(string cacheFolder, ILogger logger, TimeProvider time) : IMachineDriver
+internal sealed class QemuDriver(string cacheFolder, TimeSpan probeLimit, ILogger logger, TimeProvider time) : IMachineDriver
 {
     public const string DriverName = "qemu";
     public const string AgentSocket = "agent.sock";
@@ -131,6 +131,7 @@ internal sealed class QemuDriver(string cacheFolder, ILogger logger, TimeProvide
                 IsPc = IsPc(plan.Spec),
                 Disks = [.. disks.Select(d => new QemuDisk(d.Serial, numbers[d.File], d.ReadOnly, d.IsEphemeral))],
                 MemoryFile = numbers[memory],
+                IsNested = plan.Spec.NestedVirtualization,
                 IsRestored = plan.Restore is not null,
                 AgentFile = numbers[agent],
                 MonitorFile = numbers[monitor],
@@ -162,7 +163,7 @@ internal sealed class QemuDriver(string cacheFolder, ILogger logger, TimeProvide
 
     private async Task<KvmAnswer> AskAsync()
     {
-        var answer = await KvmProbe.AskAsync(cacheFolder, time, CancellationToken.None);
+        var answer = await KvmProbe.AskAsync(cacheFolder, probeLimit, time, CancellationToken.None);
         if (answer.IsUsable)
             Log.Accelerated(logger);
         else

@@ -30,6 +30,9 @@ internal sealed record QemuLaunch
     /// <summary>True for KVM, false for TCG.</summary>
     public required bool Accelerated { get; init; }
 
+    /// <summary>True when the guest's processor has virtualization.</summary>
+    public bool IsNested { get; init; }
+
     public required IReadOnlyList<QemuDisk> Disks { get; init; }
 
     /// <summary>The guest's memory: <see cref="QemuMemory"/>.</summary>

@@ -12,18 +12,18 @@ public sealed class KvmProbeTests : IDisposable
     /// <summary>The proof that the probe's guest runs to its end where a processor runs it.</summary>
     [Fact]
     public async Task Run_UnderEmulation_ComesToItsEnd() =>
-        Assert.Null(await KvmProbe.RunAsync("tcg", 1_899_999_998, null, _folder, TimeProvider.System, CancellationToken.None));
+        Assert.Null(await KvmProbe.RunAsync("tcg", 1_899_999_998, null, _folder, KvmProbe.DefaultLimit, TimeProvider.System, CancellationToken.None));
 
     [Fact]
     public async Task Ask_Answers_InTwoSeconds_AndOnceABoot()
     {
         var clock = Stopwatch.StartNew();
-        var answer = await KvmProbe.AskAsync(_folder, TimeProvider.System, CancellationToken.None);
+        var answer = await KvmProbe.AskAsync(_folder, KvmProbe.DefaultLimit, TimeProvider.System, CancellationToken.None);
         Assert.True(clock.Elapsed < TimeSpan.FromSeconds(2.5), $"{clock.Elapsed}: {answer.Reason}");
         Assert.NotEmpty(answer.Reason);
 
         clock.Restart();
-        Assert.Equal(answer, await KvmProbe.AskAsync(_folder, TimeProvider.System, CancellationToken.None));
+        Assert.Equal(answer, await KvmProbe.AskAsync(_folder, KvmProbe.DefaultLimit, TimeProvider.System, CancellationToken.None));
         Assert.True(clock.Elapsed < TimeSpan.FromSeconds(0.5), $"{clock.Elapsed}");
     }
 }
