@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using NanoVms.Commands;
 using NanoVms.Images;
+using NanoVms.Images.Stacks;
 using NanoVms.Tests.Agent;
 
 namespace NanoVms.Tests.Lab;
