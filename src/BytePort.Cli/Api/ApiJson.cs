@@ -16,6 +16,8 @@ namespace BytePort.Cli.Api;
 [JsonSerializable(typeof(TemplateRequest))]
 [JsonSerializable(typeof(IReadOnlyList<MachineDisk>))]
 [JsonSerializable(typeof(Page<MachineDisk>))]
+[JsonSerializable(typeof(IReadOnlyList<PciDevice>))]
+[JsonSerializable(typeof(Page<PciDevice>))]
 [JsonSerializable(typeof(Deployment))]
 [JsonSerializable(typeof(DeploymentRequest))]
 [JsonSerializable(typeof(DeployResult))]

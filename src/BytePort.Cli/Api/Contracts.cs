@@ -147,6 +147,10 @@ internal sealed record MachineTemplate(
 
 internal sealed record TemplateRequest(UploadRequest Upload, bool ReplaceData);
 
+/// <summary>A PCI device of the server's computer.</summary>
+internal sealed record PciDevice(
+    string Address, string Class, string ClassName, string Vendor, string Device, string? Name, string? Driver, int? IommuGroup, string? Machine);
+
 internal sealed record MachineDisk(string Name, long Size, string? Machine, DateTimeOffset WrittenAt);
 
 internal sealed record MachineStats(

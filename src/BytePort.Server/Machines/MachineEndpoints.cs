@@ -21,6 +21,7 @@ internal static class MachineEndpoints
             .WithSummary("Start a machine by itself; answers when it runs. With 'Accept: text/event-stream' events 'console' meanwhile, and at last 'machine' or 'problem'")
             .Produces<MachineView>(StatusCodes.Status201Created).Produces(StatusCodes.Status204NoContent).WithProblems();
         group.MapGet("drivers", DriversAsync).WithName("listMachineDrivers").WithSummary("What machines can run on here, and why not");
+        group.MapPci();
         group.MapGet("{machine}", GetAsync).WithName("getMachine").WithSummary("One machine");
         group.MapPost("{machine}/stop", StopAsync).WithName("stopMachine")
             .WithSummary("SIGTERM, or the stop signal of its image, to the main process; at its end, or after 'grace' seconds (default 30), the machine is removed")
@@ -57,6 +58,7 @@ internal static class MachineEndpoints
             {
                 MachineFault.Invalid => Problems.Invalid("machine_invalid", e.Message),
                 MachineFault.NotFound => Problems.Create(StatusCodes.Status404NotFound, "machine_not_found", "Not found", e.Message),
+                MachineFault.Forbidden => Problems.Create(StatusCodes.Status403Forbidden, "machine_forbidden", "Not allowed", e.Message),
                 MachineFault.Unsupported => Problems.Create(StatusCodes.Status422UnprocessableEntity, "machine_unsupported", "Not possible here", e.Message),
                 MachineFault.Exhausted => Problems.Create(StatusCodes.Status429TooManyRequests, "machine_limit", "Too many machines", e.Message),
                 MachineFault.WrongState => Problems.Conflict("machine_state", e.Message),
@@ -70,9 +72,11 @@ internal static class MachineEndpoints
         TypedResults.Ok(new MachineList(await MachineView.ListAsync(caller.TeamId, db, host, cancellationToken)));
 
     private static Task<IResult> SpawnAsync(
-        SpawnMachine body, HttpContext context, Caller caller, MachineService machines, TemplateStore templates, CancellationToken cancellationToken) => AnswerAsync(async () =>
+        SpawnMachine body, HttpContext context, Caller caller, MachineService machines, TemplateStore templates, PlatformDb db, CancellationToken cancellationToken) => AnswerAsync(async () =>
     {
         var request = await ReadAsync(body, caller, templates, cancellationToken);
+        if (request.PciDevices.Count + request.PciKinds.Count > 0)
+            await PciEndpoints.RequireAdministratorAsync(caller, db, cancellationToken);
         if (body.DryRun is true)
         {
             await machines.CheckAsync(caller.TeamId, request, cancellationToken);

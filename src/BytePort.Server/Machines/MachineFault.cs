@@ -9,6 +9,9 @@ internal enum MachineFault
     /// <summary>The team has no such machine.</summary>
     NotFound,
 
+    /// <summary>Only an administrator of the platform may.</summary>
+    Forbidden,
+
     /// <summary>This platform cannot do it.</summary>
     Unsupported,
 

@@ -15,6 +15,7 @@ internal static class MachineRequestRules
     private const int MaxVariables = 256;
     private const int MaxArguments = 256;
     private const int MaxPorts = 64;
+    private const int MaxDevices = 16;
     private const int MinHostPort = 1024;
     private const int MaxShown = 60;
     private const int MaxName = 60;
@@ -48,6 +49,8 @@ internal static class MachineRequestRules
             yield return $"'{Shorten(request.Ref)}' is neither a stack such as node@22 nor an image such as docker.io/library/alpine:3.20.";
         if (request.Interfaces.Count > 8 || request.Interfaces.Any(name => !IsName(name, 39)))
             yield return "interface must be up to 8 names of networks: 1 to 39 of a-z, 0-9 and -.";
+        if (request.PciDevices.Count > MaxDevices || request.PciKinds.Count > MaxDevices || request.PciDevices.Concat(request.PciKinds).Any(text => text.Length is 0 or > 20 || text.Any(char.IsControl)))
+            yield return $"There may be {MaxDevices} PCI devices and {MaxDevices} kinds, each as 'byteport machine pci ls' shows them.";
         if (request.MachineType is not (HacFile.Auto or "microvm" or "q35"))
             yield return $"'{Shorten(request.MachineType)}' is no type of machine; choose auto, microvm or q35.";
         if (!IsName(request.Driver, 39))
@@ -85,8 +88,6 @@ internal static class MachineRequestRules
     {
         if (request.Os is not null)
             yield return "There is no catalogue of operating systems here; write a ref.";
-        if (request.PciDevices.Count + request.PciKinds.Count > 0)
-            yield return "PCI devices cannot be assigned here.";
         if (request.Kernel != HacFile.DefaultKernel)
             yield return $"A kernel of one's own is not possible here; write kernel = \"{HacFile.DefaultKernel}\".";
         if (request.Interfaces.FirstOrDefault(name => name != HacFile.DefaultInterface) is { } network)

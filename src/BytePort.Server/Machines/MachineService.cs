@@ -92,6 +92,8 @@ internal sealed class MachineService(
                 DiskPath = request.IsPersistent ? disks.PathFor(team, request.Name) : null,
                 MachineType = Enum.Parse<MachineType>(request.MachineType, ignoreCase: true),
                 BootMessages = request.BootMessages,
+                PciDevices = request.PciDevices,
+                PciKinds = request.PciKinds,
                 Labels = new Dictionary<string, string>
                 {
                     [RequestLabel] = JsonSerializer.Serialize(request, Json),

@@ -25,6 +25,13 @@ internal static class Unprivileged
         };
     }
 
+    /// <summary>Lets the command lock that much memory.</summary>
+    public static Command WithLockedMemory(Command command, long bytes) => command with
+    {
+        Program = "prlimit",
+        Arguments = [$"--memlock={bytes.ToString(CultureInfo.InvariantCulture)}:{bytes.ToString(CultureInfo.InvariantCulture)}", "--", ProgramLocator.Require(command.Program), .. command.Arguments],
+    };
+
     /// <summary>
     /// The same in a user namespace of its own, in which no user and no right exists: what the command could become within it is nobody
     /// outside. Steps: 1 the user, with what it takes to leave the computer's namespace; 2 the namespace; 3 no rights in it.

@@ -17,6 +17,12 @@ internal sealed record MachinePlan(
     /// <summary>The network that a container's card is to be plugged into; null without a card.</summary>
     public GuestBridge? Bridge { get; init; }
 
+    /// <summary>Addresses of PCI devices that were taken from the computer for it.</summary>
+    public IReadOnlyList<string> PciDevices { get; init; } = [];
+
+    /// <summary>The IOMMU groups that they are.</summary>
+    public IReadOnlyList<int> PciGroups { get; init; } = [];
+
     /// <summary>Completes when the writable layer is made; for virtual machines it is already.</summary>
     public Task DiskReady { get; init; } = Task.CompletedTask;
 

@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using NanoVms.Drivers;
 using NanoVms.Machines.Cgroups;
 using NanoVms.Network;
+using NanoVms.Pci;
 
 namespace NanoVms.Machines;
 
@@ -12,6 +13,9 @@ internal sealed record MachineContext(
 {
     /// <summary>What the machines call each other.</summary>
     public GroupNames Names { get; } = new();
+
+    /// <summary>The computer's PCI devices.</summary>
+    public PciPool Pci { get; init; } = PciPool.OfThisComputer(Logger);
 
     public string FolderOf(string machineId) => Path.Combine(Folder, machineId);
 

@@ -69,7 +69,11 @@ internal sealed record MachineFolder(MachineContext Context, IReadOnlyList<Machi
         if (context.Cgroups.Missing.ToList() is { Count: > 0 } missing)
             Cgroups.Log.ControllersMissing(logger, string.Join(", ", missing));
         foreach (var record in alive)
+        {
             _ = bridge.Pool.TryTake(record.Place);
+            context.Pci.Adopt(record.Id, record.PciLoans);
+        }
+
 
         // 4
         var endedParts = ended.Select(r => new MachineParts(context, r)).ToList();
@@ -143,9 +147,13 @@ internal sealed record MachineFolder(MachineContext Context, IReadOnlyList<Machi
         var groups = MachineCgroup.FindMachines(context.Cgroups, context.Bridge.HostId);
         foreach (var id in folders.Concat(groups).Distinct().Where(id => !kept.Contains(id)).ToList())
         {
-            if (SafeFile.ReadJson(Path.Combine(context.FolderOf(id), MachineRecord.FileName), MachineJson.Default.MachineRecord) is { } record
-                && context.Drivers.Find(record.Driver) is { } driver)
-                await driver.RemoveAsync(context.FolderOf(id), record, CancellationToken.None);
+            if (SafeFile.ReadJson(Path.Combine(context.FolderOf(id), MachineRecord.FileName), MachineJson.Default.MachineRecord) is { } record)
+            {
+                if (context.Drivers.Find(record.Driver) is { } driver)
+                    await driver.RemoveAsync(context.FolderOf(id), record, CancellationToken.None);
+                context.Pci.TakeBack(id, record.PciLoans);
+            }
+
             await context.CgroupOf(id).RemoveAsync(context.Time, CancellationToken.None);
             if (Directory.Exists(context.FolderOf(id)))
                 Directory.Delete(context.FolderOf(id), recursive: true);

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using NanoVms.Drivers;
 using NanoVms.Images;
 using NanoVms.Images.Collection;
+using NanoVms.Pci;
 using NanoVms.Snapshots;
 
 namespace NanoVms.Machines;
@@ -145,6 +146,10 @@ public sealed class MachineHost : IAsyncDisposable
             return TrackAsync(starting);
         }
     }
+
+    /// <summary>The computer's PCI devices by address, each with the machine of this host that has it.</summary>
+    public IReadOnlyList<(PciDevice Device, string? Machine)> GetPciDevices() =>
+        [.. _context.Pci.List().Select(device => (device, _context.Pci.HolderOf(device.Address)))];
 
     /// <summary>What each driver can do on this computer, and why not.</summary>
     public async Task<IReadOnlyList<DriverStatus>> GetDriversAsync(CancellationToken cancellationToken) =>

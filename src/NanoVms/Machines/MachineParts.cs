@@ -44,6 +44,12 @@ internal sealed class MachineParts(MachineContext context, MachineRecord record)
         if (_record.Process is { } process)
             await TryAsync("process", () => CgroupFreezer.KillAsync(process, context.Time, CancellationToken.None));
         await TryAsync("driver", () => context.Drivers.Of(_record).RemoveAsync(Folder, _record, CancellationToken.None));
+        // After the process, which has them open.
+        await TryAsync("PCI devices", () =>
+        {
+            context.Pci.TakeBack(_record.Id, _record.PciLoans);
+            return Task.CompletedTask;
+        });
         if (IsPublished)
             await TryAsync("ports", () => context.Bridge.WithdrawAsync(Lease, _record.Spec.Ports, CancellationToken.None));
         IsPublished = false;

@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using NanoVms.Commands;
+using NanoVms.Pci;
 
 namespace NanoVms.Machines;
 
@@ -52,6 +53,9 @@ internal sealed record MachineRecord
     public DateTimeOffset? BurstEndsAt { get; init; }
 
     public MachineTimings Timings { get; init; } = new(TimeSpan.Zero, TimeSpan.Zero, TimeSpan.Zero);
+
+    /// <summary>PCI devices that are the machine's, written down before they are taken from the computer.</summary>
+    public IReadOnlyList<PciLoan> PciLoans { get; init => field = value ?? []; } = [];
 
     public string? FailureReason { get; init; }
 

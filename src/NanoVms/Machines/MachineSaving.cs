@@ -21,6 +21,8 @@ internal sealed class MachineSaving(MachineContext context, MachineParts parts, 
         var record = parts.Record;
         if (!context.Drivers.Of(record).Capabilities.HasFlag(DriverCapabilities.Snapshot))
             throw new MachineException($"Machine {record.Id} cannot be snapshotted: driver '{record.Driver}' cannot do that.");
+        if (record.PciLoans.Count > 0)
+            throw new MachineException($"Machine {record.Id} cannot be snapshotted: what its PCI device {record.PciLoans[0].Address} holds cannot be saved.");
         if (record.Spec.Drives.FirstOrDefault(drive => !drive.ReadOnly) is { } drive)
             throw new MachineException($"Machine {record.Id} cannot be snapshotted: what is on its drive '{drive.Name}' would not be saved with it, and two machines must not write to one drive.");
         try

@@ -72,6 +72,15 @@ public sealed record MachineSpec
     /// <summary>What computer the machine looks like; only QEMU has a choice.</summary>
     public MachineType MachineType { get; init; }
 
+    /// <summary>PCI devices of the computer that the machine has for itself, by address such as <c>0000:01:00.0</c>. QEMU's q35 only.</summary>
+    public IReadOnlyList<string> PciDevices { get; init => field = value ?? []; } = [];
+
+    /// <summary>
+    /// Kinds of PCI devices of which it has all of the computer's: <c>vga</c> and its like, a class of two or four hexadecimal digits, or
+    /// <c>vendor:device</c>.
+    /// </summary>
+    public IReadOnlyList<string> PciKinds { get; init => field = value ?? []; } = [];
+
     /// <summary>True has the guest's kernel tell the console all about its boot, which makes it slower; else it tells what is wrong.</summary>
     public bool BootMessages { get; init; }
 

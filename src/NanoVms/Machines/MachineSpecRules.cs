@@ -1,13 +1,15 @@
 using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
+using System.Text.RegularExpressions;
 using NanoVms.Agent;
 using NanoVms.Drivers;
+using NanoVms.Pci;
 
 namespace NanoVms.Machines;
 
 /// <summary>What a specification must be before anything is made for it. All breaches are found, not the first.</summary>
-internal static class MachineSpecRules
+internal static partial class MachineSpecRules
 {
     private const int ErofsMagicOffset = 1024;
     private const int MaxPorts = 64;
@@ -24,6 +26,8 @@ internal static class MachineSpecRules
         errors.AddRange(driver?.FindErrors(spec) ?? [$"Driver '{spec.Driver}' does not exist; choose one of {drivers.Choices}."]);
         if (driver is not null && spec.MachineType != MachineType.Auto && !driver.Capabilities.HasFlag(DriverCapabilities.PciDevices))
             errors.Add($"Driver '{driver.Name}' has one type of machine; '{spec.MachineType}' is QEMU's. Choose driver 'qemu' or leave the type out.");
+        if (driver is not null && spec.PciDevices.Count + spec.PciKinds.Count > 0 && !driver.Capabilities.HasFlag(DriverCapabilities.PciDevices))
+            errors.Add($"Driver '{driver.Name}' gives no PCI devices to machines; choose driver 'qemu'.");
         return errors.Count == 0 ? driver! : throw new MachineException($"Machine '{spec.Name}' cannot be made: {string.Join(' ', errors)}");
     }
 
@@ -68,6 +72,12 @@ internal static class MachineSpecRules
             yield return $"The shared folder '{shared.HostPath}' at '{shared.GuestPath}' needs two absolute paths, without '.' and '..', and not the root.";
         if (spec.StopSignal is < 1 or > 64)
             yield return $"StopSignal is {spec.StopSignal}; it must be 1 to 64.";
+        foreach (var address in spec.PciDevices.Where(address => !PciAddress().IsMatch(address)))
+            yield return $"PCI device '{address}' is not named by an address such as 0000:01:00.0.";
+        foreach (var kind in spec.PciKinds.Where(kind => !PciKind.IsKind(kind)))
+            yield return $"'{kind}' is no kind of PCI devices; choose one of {PciKind.All}, a class such as 0302, or vendor and device such as 10de:1eb8.";
+        if (spec.PciDevices.Count + spec.PciKinds.Count > 0 && spec.MachineType == MachineType.Microvm)
+            yield return "A microvm has no PCI; choose the type q35, or leave it out.";
         if (HookError(spec) is { } hooks)
             yield return hooks;
         foreach (var (name, address) in spec.Hosts)
@@ -118,6 +128,9 @@ internal static class MachineSpecRules
         _ when !File.Exists(drive.Path) => $"Drive '{drive.Name}' has no file at '{drive.Path}'.",
         _ => null,
     };
+
+    [GeneratedRegex("^[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\\.[0-7]\\z")]
+    private static partial Regex PciAddress();
 
     private static bool IsName(string name, int length) =>
         name.Length > 0 && name.Length <= length && name.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '-');

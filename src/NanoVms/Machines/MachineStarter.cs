@@ -5,6 +5,7 @@ using NanoVms.Commands;
 using NanoVms.Drivers;
 using NanoVms.Images;
 using NanoVms.Network;
+using NanoVms.Pci;
 using NanoVms.Snapshots;
 
 namespace NanoVms.Machines;
@@ -129,11 +130,14 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
                 cgroup.LimitIo(io, [.. record.Spec.Layers, parts.Folder, .. record.Spec.Drives.Select(drive => drive.Path)]);
             await (hasKernel ? Task.WhenAll(making, plugging) : plugging);
 
+            var devices = TakePciDevices(parts);
             var plan = new MachinePlan(
                 context.Bridge.HostId, record.Id, record.Spec, start.Boot, parts.Lease, parts.Folder, disk, tap, context.Bridge.Mtu, restore?.Folder)
             {
                 Bridge = record.Spec.Network == NetworkMode.Nat ? context.Bridge : null,
                 AgentPath = options.AgentPath,
+                PciDevices = [.. devices.Select(loan => loan.Address)],
+                PciGroups = [.. devices.Select(loan => loan.IommuGroup).Distinct()],
                 DiskReady = making,
             };
             var process = await start.Driver.LaunchAsync(plan, errors, cancellationToken);
@@ -264,6 +268,18 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
                 RandomSeed = RandomNumberGenerator.GetBytes(SeedBytes),
             },
             cancellationToken);
+    }
+
+    private IReadOnlyList<PciLoan> TakePciDevices(MachineParts parts)
+    {
+        var (id, spec) = (parts.Record.Id, parts.Record.Spec);
+        if (spec.PciDevices.Count + spec.PciKinds.Count == 0)
+            return [];
+        var loans = context.Pci.Reserve(id, spec);
+        // Written down before anything is taken, so that a crash from here on gives it back.
+        parts.Update(r => r with { PciLoans = loans });
+        context.Pci.Lend(spec.Name, loans, parts.Lease.UserId);
+        return loans;
     }
 
     private static Task MakeDiskAsync(string path, MachineSpec spec, CancellationToken cancellationToken) => spec.DiskPath is null

@@ -69,6 +69,9 @@ internal static class QemuArguments
             ]);
         }
 
+        foreach (var address in launch.PciDevices)
+            arguments.AddRange(["-device", $"vfio-pci,host={address}"]);
+
         // No new programs, no other rights, no other resources: the last word, so that nothing above needs them.
         arguments.AddRange(["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]);
         return arguments;

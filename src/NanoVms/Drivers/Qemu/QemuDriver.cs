@@ -24,6 +24,9 @@ internal sealed class QemuDriver(string cacheFolder, TimeSpan probeLimit, ILogge
     /// <summary>MiB that QEMU itself may use beside the guest's memory and translated code.</summary>
     private const int OwnMiB = 128;
 
+    /// <summary>MiB that may be locked beside the guest's memory.</summary>
+    private const int LockedMiB = 512;
+
     private readonly Lock _gate = new();
     private Task<KvmAnswer>? _kvm;
 
@@ -84,14 +87,19 @@ internal sealed class QemuDriver(string cacheFolder, TimeSpan probeLimit, ILogge
         await StartAsync(plan, await ProbeAsync(cancellationToken), await PrepareMemoryAsync(plan, cancellationToken), errors);
 
     /// <summary>All that QEMU opens by name: itself, its modules, firmware and the device of KVM. What else it uses it is handed.</summary>
-    private static JailPlan JailOf(KvmAnswer kvm) => new(
+    private static JailPlan JailOf(MachinePlan plan, KvmAnswer kvm) => new(
         [
             ProgramLocator.Require("setpriv"), ProgramLocator.Require("unshare"), ProgramLocator.Require(QemuArguments.Program),
             "/usr/share/qemu", "/usr/share/seabios", "/usr/share/OVMF", "/usr/local/share/qemu",
+            // It finds the computer's devices by sysfs.
+            .. plan.PciDevices.Count > 0 ? [ProgramLocator.Require("prlimit"), "/sys"] : (string[])[],
         ],
-        kvm.IsUsable ? ["/dev/kvm"] : []);
+        [
+            .. kvm.IsUsable ? ["/dev/kvm"] : (string[])[],
+            .. plan.PciDevices.Count > 0 ? ["/dev/vfio/vfio", .. plan.PciGroups.Select(group => string.Create(CultureInfo.InvariantCulture, $"/dev/vfio/{group}"))] : (string[])[],
+        ]);
 
-    private static bool IsPc(MachineSpec spec) => spec.MachineType == MachineType.Q35;
+    private static bool IsPc(MachineSpec spec) => spec.MachineType == MachineType.Q35 || spec.PciDevices.Count + spec.PciKinds.Count > 0;
 
     private static async Task<SafeFileHandle> PrepareMemoryAsync(MachinePlan plan, CancellationToken cancellationToken) =>
         plan.Restore is null ? QemuMemory.Create(plan.Spec.MemoryMiB) : await QemuSnapshot.ReadMemoryAsync(plan.Restore, cancellationToken);
@@ -132,6 +140,7 @@ internal sealed class QemuDriver(string cacheFolder, TimeSpan probeLimit, ILogge
                 Disks = [.. disks.Select(d => new QemuDisk(d.Serial, numbers[d.File], d.ReadOnly, d.IsEphemeral))],
                 MemoryFile = numbers[memory],
                 IsNested = plan.Spec.NestedVirtualization,
+                PciDevices = plan.PciDevices,
                 IsRestored = plan.Restore is not null,
                 AgentFile = numbers[agent],
                 MonitorFile = numbers[monitor],
@@ -140,7 +149,10 @@ internal sealed class QemuDriver(string cacheFolder, TimeSpan probeLimit, ILogge
                 Mtu = plan.Mtu,
             };
             var command = Jail.Wrap(new Command(QemuArguments.Program, QemuArguments.Build(launch)), plan.Lease.UserId, kvm.Group);
-            return await Jail.StartAsync(JailOf(kvm), command, files, errors.ProgramsEnd);
+            // A device reads and writes the guest's memory by itself, so the kernel locks all of it; only with devices may it be locked.
+            if (plan.PciDevices.Count > 0)
+                command = Unprivileged.WithLockedMemory(command, (plan.Spec.MemoryMiB + LockedMiB) * (1L << 20));
+            return await Jail.StartAsync(JailOf(plan, kvm), command, files, errors.ProgramsEnd);
 
             string Number(int file) => numbers[file].ToString(CultureInfo.InvariantCulture);
         }

@@ -47,6 +47,9 @@ internal sealed record QemuLaunch
     /// <summary>Listening Unix socket for the monitor.</summary>
     public required int MonitorFile { get; init; }
 
+    /// <summary>Addresses of the computer's PCI devices that it has.</summary>
+    public IReadOnlyList<string> PciDevices { get; init; } = [];
+
     /// <summary>Null without a network card.</summary>
     public int? TapFile { get; init; }
 
