@@ -18,6 +18,8 @@ namespace BytePort.Cli.Api;
 [JsonSerializable(typeof(Page<MachineDisk>))]
 [JsonSerializable(typeof(IReadOnlyList<PciDevice>))]
 [JsonSerializable(typeof(Page<PciDevice>))]
+[JsonSerializable(typeof(IReadOnlyList<MachineSystem>))]
+[JsonSerializable(typeof(Page<MachineSystem>))]
 [JsonSerializable(typeof(Deployment))]
 [JsonSerializable(typeof(DeploymentRequest))]
 [JsonSerializable(typeof(DeployResult))]

@@ -147,6 +147,9 @@ internal sealed record MachineTemplate(
 
 internal sealed record TemplateRequest(UploadRequest Upload, bool ReplaceData);
 
+/// <summary>An operating system of the catalogue.</summary>
+internal sealed record MachineSystem(string Name, string Title, string Location, string Verification, bool IsHere);
+
 /// <summary>A PCI device of the server's computer.</summary>
 internal sealed record PciDevice(
     string Address, string Class, string ClassName, string Vendor, string Device, string? Name, string? Driver, int? IommuGroup, string? Machine);

@@ -31,6 +31,7 @@ internal static class MachineCommand
         CreateRemove(host),
         DiskCommands.CreateSync(host),
         DiskCommands.CreateList(host),
+        SystemCommand.Create(host),
         PciCommand.Create(host),
         CreateDrivers(host),
     };

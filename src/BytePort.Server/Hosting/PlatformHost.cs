@@ -27,6 +27,7 @@ using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.EntityFrameworkCore;
 using NanoVms.Images;
 using NanoVms.Machines;
+using NanoVms.Systems;
 using Npgsql;
 
 namespace BytePort.Server.Hosting;
@@ -62,7 +63,7 @@ internal static class PlatformHost
         services.AddSingleton<InstanceSupervisor>().AddHostedService(provider => provider.GetRequiredService<InstanceSupervisor>());
         services.AddSingleton<ActivationWorker>().AddHostedService(provider => provider.GetRequiredService<ActivationWorker>());
         services.AddHostedService<DeploymentWorker>();
-        services.AddSingleton<TemplateStore>().AddSingleton<DiskStore>().AddSingleton<DisconnectHooks>();
+        services.AddSingleton(new SystemStore(images, options.InData("systems.yaml"))).AddSingleton<TemplateStore>().AddSingleton<DiskStore>().AddSingleton<DisconnectHooks>();
         services.AddSingleton<MachineService>().AddSingleton<SnapshotService>().AddSingleton<MachineLogs>().AddHostedService(provider => provider.GetRequiredService<MachineLogs>());
         services.AddSingleton<ArtifactCollection>().AddSingleton<ImageService>().AddHostedService<DailyCollection>();
         if (options.GrpcListen is { } grpc)

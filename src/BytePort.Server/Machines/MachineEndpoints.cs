@@ -3,7 +3,9 @@ using BytePort.Server.Api;
 using BytePort.Server.Database;
 using BytePort.Server.Machines.Templates;
 using Microsoft.AspNetCore.Http.HttpResults;
+using NanoVms.Images;
 using NanoVms.Machines;
+using NanoVms.Systems;
 
 namespace BytePort.Server.Machines;
 
@@ -21,6 +23,8 @@ internal static class MachineEndpoints
             .WithSummary("Start a machine by itself; answers when it runs. With 'Accept: text/event-stream' events 'console' meanwhile, and at last 'machine' or 'problem'")
             .Produces<MachineView>(StatusCodes.Status201Created).Produces(StatusCodes.Status204NoContent).WithProblems();
         group.MapGet("drivers", DriversAsync).WithName("listMachineDrivers").WithSummary("What machines can run on here, and why not");
+        group.MapGet("systems", SystemsAsync).WithName("listSystems").WithSummary("The catalogue of operating systems, with where each comes from and how it is verified")
+            .Produces<SystemList>().WithProblems();
         group.MapPci();
         group.MapGet("{machine}", GetAsync).WithName("getMachine").WithSummary("One machine");
         group.MapPost("{machine}/stop", StopAsync).WithName("stopMachine")
@@ -89,6 +93,19 @@ internal static class MachineEndpoints
         return TypedResults.Created($"/api/v1/machines/{machine.Id}", MachineView.Of(machine));
     });
 
+    private static Task<IResult> SystemsAsync(Caller caller, SystemStore systems) => AnswerAsync(() =>
+    {
+        _ = caller;
+        try
+        {
+            return Task.FromResult<IResult>(TypedResults.Ok(new SystemList(systems.List())));
+        }
+        catch (ImageException e)
+        {
+            throw new MachineFaultException(MachineFault.Failed, e.Message, e);
+        }
+    });
+
     private static async Task<MachineRequest> ReadAsync(SpawnMachine body, Caller caller, TemplateStore templates, CancellationToken cancellationToken)
     {
         if (body.Template is null)
@@ -143,6 +160,8 @@ internal static class MachineEndpoints
     });
 
     internal sealed record MachineList(IReadOnlyList<MachineView> Items);
+
+    internal sealed record SystemList(IReadOnlyList<SystemInfo> Items);
 
     internal sealed record DriverList(IReadOnlyList<DriverView> Items);
 

@@ -3,6 +3,7 @@ using NanoVms.Images;
 using NanoVms.Images.Collection;
 using NanoVms.Images.Oci;
 using NanoVms.Machines;
+using NanoVms.Systems;
 
 namespace BytePort.Server.Machines;
 
@@ -30,6 +31,20 @@ internal sealed record MachineImage(
     /// <summary>An image says what runs in it; a command stands in place of the arguments that it has for its entry point.</summary>
     public static MachineImage Of(OciImage image) => new(
         image.Layers, image.ToProcess().Environment, command => image.ToProcess(command.Count == 0 ? null : command), image.Config.StopSignalNumber);
+
+    /// <summary>An operating system of the catalogue, fetched when it is not there yet. Nothing runs in it unless somebody names it.</summary>
+    /// <exception cref="MachineFaultException">There is none, or it cannot be had now.</exception>
+    public static async Task<MachineImage> GetAsync(SystemStore systems, string name, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return Of(new StackImage(name, "", await systems.GetAsync(name, null, cancellationToken), new Dictionary<string, string>()));
+        }
+        catch (ImageException e)
+        {
+            throw new MachineFaultException(e.IsTransient ? MachineFault.Unavailable : MachineFault.Invalid, e.Message, e);
+        }
+    }
 
     /// <summary>Makes or fetches it when it is not there yet.</summary>
     /// <param name="team">Who asks: what another has fetched with credentials is not for them.</param>

@@ -86,8 +86,6 @@ internal static class MachineRequestRules
 
     private static IEnumerable<string> FindUnsupported(MachineRequest request)
     {
-        if (request.Os is not null)
-            yield return "There is no catalogue of operating systems here; write a ref.";
         if (request.Kernel != HacFile.DefaultKernel)
             yield return $"A kernel of one's own is not possible here; write kernel = \"{HacFile.DefaultKernel}\".";
         if (request.Interfaces.FirstOrDefault(name => name != HacFile.DefaultInterface) is { } network)

@@ -10,6 +10,7 @@ using NanoVms.Images.Collection;
 using NanoVms.Machines;
 using NanoVms.Network;
 using NanoVms.Snapshots;
+using NanoVms.Systems;
 
 namespace BytePort.Server.Machines;
 
@@ -18,7 +19,7 @@ namespace BytePort.Server.Machines;
 /// request that it came from, so the machine is all the state there is and outlives this process with it.
 /// </summary>
 internal sealed class MachineService(
-    MachineHost host, ImageStore images, MachineLogs logs, TemplateStore templates, DiskStore disks, ServerOptions options, ILogger<MachineService> logger)
+    MachineHost host, ImageStore images, SystemStore systems, MachineLogs logs, TemplateStore templates, DiskStore disks, ServerOptions options, ILogger<MachineService> logger)
 {
     /// <summary>The most that a team may have at once.</summary>
     public const int MaxPerTeam = 50;
@@ -240,6 +241,8 @@ internal sealed class MachineService(
                 throw new MachineFaultException(MachineFault.Unsupported, $"The driver '{request.Driver}' cannot be used here: {driver.Reason}");
         }
 
+        if (request.Os is { } os)
+            return await MachineImage.GetAsync(systems, os, cancellationToken);
         return await MachineImage.GetAsync(images, ImageReference.Parse(request.Ref)!, OwnerOf(team), use, cancellationToken);
     }
 

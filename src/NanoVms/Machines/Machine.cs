@@ -170,7 +170,9 @@ public sealed class Machine
             }
             else
             {
-                await _life.WaitAsync(ConsoleStep, cancellationToken);
+                using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _life.Gone);
+                await Task.Delay(ConsoleStep, either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                cancellationToken.ThrowIfCancellationRequested();
             }
         }
     }

@@ -102,15 +102,8 @@ internal sealed class MachineLife
     public Task<AgentConnection> GetAgentAsync(CancellationToken cancellationToken) =>
         _agent?.GetAsync(cancellationToken) ?? Task.FromCanceled<AgentConnection>(new CancellationToken(true));
 
-    /// <summary>Waits that long, or until the machine is gone.</summary>
-    public async Task WaitAsync(TimeSpan time, CancellationToken cancellationToken)
-    {
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _gone.Token);
-        await Task.Delay(time, _context.Time, either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        cancellationToken.ThrowIfCancellationRequested();
-    }
-
     public MachineConsole Console => _console;
+
     public MachineSharing Sharing => _sharing;
 
     /// <summary>While it is not disposed, a removal waits a moment for the last output to be read.</summary>
@@ -217,16 +210,10 @@ internal sealed class MachineLife
 
     private async Task FollowHypervisorAsync()
     {
-        string reason;
-        try
-        {
-            reason = await _hypervisor!.Ended.WaitAsync(_detached.Token);
-        }
-        catch (OperationCanceledException)
-        {
+        await ((Task)_hypervisor!.Ended).WaitAsync(_detached.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (!_hypervisor.Ended.IsCompleted)
             return;
-        }
-
+        var reason = await _hypervisor.Ended;
         var console = await _console.TailAsync();
         if (_context.CgroupOf(Record.Id).RanOutOfMemory())
             reason = $"The computer's kernel ended the hypervisor: it went over its memory limit for a guest of {Record.Spec.MemoryMiB} MiB.";
@@ -340,16 +327,7 @@ internal sealed class MachineLife
     /// <summary>What the guest does at its shutdown is done from here, because it must be there afterwards to give its folders back.</summary>
     private async Task EndWithFoldersAsync()
     {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(_graceOver.Token, _gone.Token);
-        try
-        {
-            await _sharing.RunHooksAsync(limit.Token);
-        }
-        catch (OperationCanceledException) when (_graceOver.IsCancellationRequested)
-        {
-            // The grace is over: what is left is skipped.
-        }
-
+        await _sharing.RunHooksAsync(_graceOver.Token);
         await EndMainAsync();
         if (!_hypervisor!.Ended.IsCompleted)
             await _sharing.TakeBackAsync(_gone.Token);

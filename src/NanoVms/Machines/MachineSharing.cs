@@ -42,11 +42,20 @@ internal sealed class MachineSharing(MachineContext context, MachineLife life)
     }
 
     /// <summary>Runs what runs at the guest's shutdown; a failure is only told, because the machine is being stopped.</summary>
-    public async Task RunHooksAsync(CancellationToken cancellationToken)
+    /// <param name="graceOver">Canceled when what is left is to be skipped.</param>
+    public async Task RunHooksAsync(CancellationToken graceOver)
     {
-        var agent = await life.GetAgentAsync(cancellationToken);
-        foreach (var hook in life.Record.Spec.BeforeShutdown)
-            await RunAsync(agent, hook, cancellationToken);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(graceOver, life.Gone);
+        try
+        {
+            var agent = await life.GetAgentAsync(limit.Token);
+            foreach (var hook in life.Record.Spec.BeforeShutdown)
+                await RunAsync(agent, hook, limit.Token);
+        }
+        catch (OperationCanceledException) when (graceOver.IsCancellationRequested)
+        {
+            // The grace is over.
+        }
     }
 
     private async Task RunAsync(AgentConnection agent, HookSpec hook, CancellationToken cancellationToken)

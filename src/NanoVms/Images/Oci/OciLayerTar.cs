@@ -16,7 +16,8 @@ namespace NanoVms.Images.Oci;
 /// name and kind; 3 let tar unpack, which knows owners, links, devices and extended attributes; 4 make the marks. A layer is written by
 /// strangers, and tar runs as root: nothing may come to lie outside of the folder.
 /// </remarks>
-internal sealed partial class OciLayerTar(string blob, string diffId, long maxBytes)
+/// <param name="diffId">The digest of its content; null when the file itself was verified.</param>
+internal sealed partial class OciLayerTar(string blob, string? diffId, long maxBytes)
 {
     private const int MaxEntries = 1_000_000;
     private const string WhiteoutPrefix = ".wh.";
@@ -54,7 +55,7 @@ internal sealed partial class OciLayerTar(string blob, string diffId, long maxBy
         }
         catch (CommandException e)
         {
-            throw new ImageException($"Layer {diffId} cannot be unpacked: {e.Message}", e);
+            throw new ImageException($"{What} cannot be unpacked: {e.Message}", e);
         }
         finally
         {
@@ -93,17 +94,19 @@ internal sealed partial class OciLayerTar(string blob, string diffId, long maxBy
         }
         catch (InvalidDataException e)
         {
-            throw new ImageException($"Layer {diffId} is damaged: {e.Message}", e);
+            throw new ImageException($"{What} is damaged: {e.Message}", e);
         }
 
         Compare(hash.GetHashAndReset());
         return target.Length;
     }
 
+    private string What => diffId is null ? "The archive" : $"Layer {diffId}";
+
     private void Compare(byte[] hash)
     {
-        if ($"sha256:{Convert.ToHexStringLower(hash)}" != diffId)
-            throw new ImageException($"Layer {diffId} is not what the image's configuration says: its content has another digest.");
+        if (diffId is not null && $"sha256:{Convert.ToHexStringLower(hash)}" != diffId)
+            throw new ImageException($"{What} is not what the image's configuration says: its content has another digest.");
     }
 
     private async Task ReadEntriesAsync(string tar, CancellationToken cancellationToken)
@@ -116,7 +119,7 @@ internal sealed partial class OciLayerTar(string blob, string diffId, long maxBy
             while (await reader.GetNextEntryAsync(copyData: false, cancellationToken) is { } entry)
             {
                 if (++entries > MaxEntries)
-                    throw new ImageException($"Layer {diffId} has more than {MaxEntries:N0} entries.");
+                    throw new ImageException($"{What} has more than {MaxEntries:N0} entries.");
                 CheckName(entry.Name);
                 if (entry.EntryType is TarEntryType.HardLink)
                     CheckName(entry.LinkName);
@@ -126,14 +129,14 @@ internal sealed partial class OciLayerTar(string blob, string diffId, long maxBy
         }
         catch (Exception e) when (e is InvalidDataException or FormatException or EndOfStreamException or ArgumentException)
         {
-            throw new ImageException($"Layer {diffId} is no tar archive: {e.Message}", e);
+            throw new ImageException($"{What} is no tar archive: {e.Message}", e);
         }
     }
 
     private void CheckName(string name)
     {
         if (name.Length == 0 || name.Contains('\0', StringComparison.Ordinal) || name.Split('/').Contains(".."))
-            throw new ImageException($"Layer {diffId} has the entry '{name.ReplaceLineEndings(" ")}', which would lie outside of the image.");
+            throw new ImageException($"{What} has the entry '{name.ReplaceLineEndings(" ")}', which would lie outside of the image.");
     }
 
     private void Mark(string folder, string path)
@@ -144,7 +147,7 @@ internal sealed partial class OciLayerTar(string blob, string diffId, long maxBy
             parent = Path.Combine(parent, part);
             var found = new FileInfo(parent);
             if (found.LinkTarget is not null || found.Exists)
-                throw new ImageException($"Layer {diffId} deletes '{path}', whose folder is a link or a file in the same layer.");
+                throw new ImageException($"{What} deletes '{path}', whose folder is a link or a file in the same layer.");
             _ = Directory.CreateDirectory(parent);
         }
 
