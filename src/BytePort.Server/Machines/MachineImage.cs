@@ -34,11 +34,11 @@ internal sealed record MachineImage(
 
     /// <summary>An operating system of the catalogue, fetched when it is not there yet. Nothing runs in it unless somebody names it.</summary>
     /// <exception cref="MachineFaultException">There is none, or it cannot be had now.</exception>
-    public static async Task<MachineImage> GetAsync(SystemStore systems, string name, CancellationToken cancellationToken)
+    public static async Task<MachineImage> GetAsync(SystemStore systems, string name, ImageLease use, CancellationToken cancellationToken)
     {
         try
         {
-            return Of(new StackImage(name, "", await systems.GetAsync(name, null, cancellationToken), new Dictionary<string, string>()));
+            return Of(new StackImage(name, "", await systems.GetAsync(name, null, cancellationToken, use), new Dictionary<string, string>()));
         }
         catch (ImageException e)
         {

@@ -242,7 +242,7 @@ internal sealed class MachineService(
         }
 
         if (request.Os is { } os)
-            return await MachineImage.GetAsync(systems, os, cancellationToken);
+            return await MachineImage.GetAsync(systems, os, use, cancellationToken);
         return await MachineImage.GetAsync(images, ImageReference.Parse(request.Ref)!, OwnerOf(team), use, cancellationToken);
     }
 

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using NanoVms.Commands;
 using NanoVms.Images;
+using NanoVms.Images.Collection;
 using NanoVms.Images.Oci;
 
 namespace NanoVms.Systems;
@@ -32,15 +33,16 @@ public sealed class SystemStore(ImageStore images, string? file = null)
     }
 
     /// <summary>The layers of one, lowest first; fetched and made when they are not there yet.</summary>
+    /// <param name="use">Keeps an image of a registry until it is needed by a machine; null for nothing.</param>
     /// <exception cref="ImageException">There is none of that name, it cannot be had, or it is not what the catalogue says.</exception>
-    public async Task<IReadOnlyList<string>> GetAsync(string name, IProgress<string>? progress, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<string>> GetAsync(string name, IProgress<string>? progress, CancellationToken cancellationToken, ImageLease? use = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
         var entries = SystemCatalogue.Read(file);
         var entry = entries.FirstOrDefault(entry => entry.Name == name)
             ?? throw new ImageException($"There is no operating system '{name}' in the catalogue. Known are {string.Join(", ", entries.Select(entry => entry.Name))}.");
         if (entry.Registry is { } registry)
-            return (await images.PullAsync(registry.Image, null, progress, cancellationToken)).Layers;
+            return (await images.PullAsync(registry.Image, null, progress, cancellationToken, use)).Layers;
 
         var path = PathOf(entry);
         if (File.Exists(path))

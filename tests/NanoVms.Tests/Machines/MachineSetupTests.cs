@@ -116,7 +116,6 @@ public sealed class MachineSetupTests : IDisposable
 
         var live = string.Concat(told.Select(TextOf));
         Assert.Contains("Linux version", live.Split('\n').First(line => line.Contains(']', StringComparison.Ordinal)), StringComparison.Ordinal);
-        Assert.Contains("DMI: QEMU Standard PC (Q35", live, StringComparison.Ordinal);
         Assert.Equal("ok", (await TestHost.RunAsync(machine, "test -d /sys/bus/pci/drivers/virtio-pci && echo ok")).Output);
 
         await test.ReopenAsync();
@@ -130,8 +129,9 @@ public sealed class MachineSetupTests : IDisposable
     public async Task ReadConsole_GuestThatWritesForEver_KeepsBeginningAndEnd()
     {
         await using var test = await TestHost.OpenAsync(Environment.GetEnvironmentVariable("BYTEPORT_AGENT"));
-        var machine = await test.Host.StartAsync(await SpecAsync("qemu"), null, CancellationToken.None);
-        _ = await TestHost.RunAsync(machine, "echo begun >/dev/console; i=0; while [ $i -lt 9 ]; do dd if=/dev/zero of=/dev/console bs=16384 count=1; i=$((i+1)); sleep 0.3; done; echo 'at last' >/dev/console");
+        var machine = await test.Host.StartAsync(await SpecAsync("qemu") with { MachineType = MachineType.Q35 }, null, CancellationToken.None);
+        var (exit, output) = await TestHost.RunAsync(machine, "echo begun >/dev/console; i=0; while [ $i -lt 9 ]; do dd if=/dev/zero of=/dev/console bs=16384 count=1; i=$((i+1)); sleep 0.3; done; echo 'at last' >/dev/console");
+        Assert.True(exit.ExitCode == 0, output);
         using var limit = new CancellationTokenSource(Soon);
         var seen = "";
         long bytes = 0;
