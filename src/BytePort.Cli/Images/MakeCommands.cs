@@ -40,7 +40,7 @@ internal static class MakeCommands
     {
         var reference = new Argument<string?>("NAME") { Arity = ArgumentArity.ZeroOrOne, Description = "A stack that the platform has a recipe for, such as node@22." };
         var file = new Option<string?>("--file", "-f") { HelpName = "FILE", Description = "A recipe NAME.yaml, which the platform keeps once the stack is made." };
-        var command = new Command("build", "Make a stack.") { reference, file };
+        var command = new Command("build", "Make a stack, or 'kernel': the small guest kernel, which boots in a third of the time and takes some minutes to compile.") { reference, file };
         command.Runs(host, async (arguments, cancellationToken) =>
         {
             var path = arguments.GetValue(file);

@@ -22,9 +22,9 @@ internal static class ImageEndpoints
             .WithSummary("Fetch an image of a registry; with 'Accept: text/event-stream' live, as events 'progress', then 'image' or 'error'")
             .Produces<ImageView>().WithProblems();
         group.MapPost("build", BuildAsync).WithName("buildImage")
-            .WithSummary("Make a stack, of a recipe that is there or of one in the request; events as of a fetch")
+            .WithSummary("Make a stack, of a recipe that is there or of one in the request, or the small guest kernel ('kernel', some minutes); events as of a fetch")
             .Produces<ImageView>().WithProblems().RequireAdministrator();
-        group.MapDelete("", RemoveAsync).WithName("removeImage").WithSummary("Remove a stack or an image of a registry, unless something needs it")
+        group.MapDelete("", RemoveAsync).WithName("removeImage").WithSummary("Remove a stack or an image of a registry, unless something needs it, or the small guest kernel ('kernel')")
             .Produces<CollectionView>().WithProblems().RequireAdministrator();
         group.MapPost("pins", PinAsync).WithName("pinImage").WithSummary("Keep an image whoever needs it")
             .Produces<PinnedView>().WithProblems().RequireAdministrator();

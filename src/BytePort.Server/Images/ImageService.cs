@@ -19,6 +19,9 @@ internal sealed class ImageService(
     ImageStore images, ArtifactCollection artifacts, IDbContextFactory<PlatformDb> databases, ServerOptions options, Node node, ILogger<ImageService> logger)
     : IDisposable
 {
+    /// <summary>What the small guest kernel is called where it is made and removed.</summary>
+    private const string SmallKernel = "kernel";
+
     private readonly SemaphoreSlim _telling = new(1);
 
     /// <summary>All images, and for a team those that it may use.</summary>
@@ -65,7 +68,9 @@ internal sealed class ImageService(
     public async Task<ImageView> BuildAsync(BuildImage request, Caller caller, IProgress<string>? progress, CancellationToken cancellationToken)
     {
         if (string.IsNullOrEmpty(request.Reference))
-            throw new ImageException("'reference' is missing: which stack, such as node@22.") { Fault = ImageFault.Invalid };
+            throw new ImageException("'reference' is missing: which stack, such as node@22, or 'kernel'.") { Fault = ImageFault.Invalid };
+        if (request.Reference == SmallKernel)
+            return await BuildKernelAsync(request, caller, progress, cancellationToken);
         var stack = request.Recipe is { } recipe
             ? await images.BuildAsync(request.Reference, $"{request.Reference}.yaml", recipe, progress, cancellationToken)
             : await images.GetStackAsync(request.Reference, progress, cancellationToken);
@@ -76,6 +81,8 @@ internal sealed class ImageService(
     /// <exception cref="ImageException">There is none, or something needs it.</exception>
     public async Task<CollectionView> RemoveAsync(string reference, Caller caller, CancellationToken cancellationToken)
     {
+        if (reference == SmallKernel)
+            return RemoveKernel(caller);
         await TellNeedsAsync(cancellationToken);
         var result = await images.RemoveAsync(reference, cancellationToken);
         Log.Changed(logger, reference, "removed", caller.UserId);
@@ -142,6 +149,27 @@ internal sealed class ImageService(
     }
 
     public void Dispose() => _telling.Dispose();
+
+    private async Task<ImageView> BuildKernelAsync(BuildImage request, Caller caller, IProgress<string>? progress, CancellationToken cancellationToken)
+    {
+        if (request.Recipe is not null)
+            throw new ImageException("'kernel' is the small guest kernel, whose recipe is BytePort's own. Call your stack something else.") { Fault = ImageFault.Invalid };
+        var kernel = await images.BuildKernelAsync(progress, cancellationToken);
+        Log.Changed(logger, kernel.Release, "built", caller.UserId);
+        var name = Path.GetFileName(Path.GetDirectoryName(kernel.VmlinuxPath));
+        return await ViewAsync(found => found.Kind == ImageKind.Kernel && found.Reference == name, isAdministrator: true, cancellationToken);
+    }
+
+    /// <summary>Machines that run go on; those that start then boot Debian's kernel.</summary>
+    private CollectionView RemoveKernel(Caller caller)
+    {
+        var kernel = images.FindSmallKernel();
+        var bytes = kernel is null ? 0 : new FileInfo(kernel.VmlinuxPath).Length;
+        if (!images.RemoveSmallKernel())
+            throw new ImageException("The small guest kernel was not built here; machines boot Debian's.") { Fault = ImageFault.NotFound };
+        Log.Changed(logger, SmallKernel, "removed", caller.UserId);
+        return new CollectionView([new CollectedView("kernel", kernel?.Release ?? SmallKernel, bytes)], bytes, DryRun: false);
+    }
 
     private async Task<ImageView> ViewAsync(Func<StoredImage, bool> isIt, bool isAdministrator, CancellationToken cancellationToken) =>
         (await images.ListAsync(cancellationToken)).FirstOrDefault(isIt) is { } found

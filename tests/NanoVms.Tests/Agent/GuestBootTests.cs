@@ -2,6 +2,7 @@ using System.Net;
 using System.Security.Cryptography;
 using System.Text;
 using NanoVms.Agent;
+using NanoVms.Images;
 using NanoVms.Machines;
 
 namespace NanoVms.Tests.Agent;
@@ -18,7 +19,7 @@ public sealed class GuestBootTests
         await using var guest = await BootedGuest.StartAsync(cancel);
         await using (var connection = await AgentConnection.ConnectAsync(await guest.OpenStreamAsync(cancel), cancel))
         {
-            Assert.EndsWith("cloud-amd64", connection.Info.KernelRelease, StringComparison.Ordinal);
+            Assert.Equal((await new ImageStore().GetKernelAsync(null, cancel)).Release, connection.Info.KernelRelease);
             Assert.False(connection.Info.IsConfigured);
             await connection.ConfigureAsync(Config(), cancel);
             await AssertRootAsync(connection);
