@@ -289,7 +289,8 @@ internal sealed class MachineLife
             {
                 if (_state == MachineState.Paused)
                     await _hypervisor.ResumeAsync(CancellationToken.None);
-                if (Record.Spec.SharedFolders.Count > 0)
+                // Whoever gives no grace wants it gone at once, with what it has.
+                if (Record.Spec.SharedFolders.Count > 0 && _graceEnd > _context.Time.GetUtcNow())
                     await EndWithFoldersAsync();
                 else if (Record.Spec.BeforeShutdown.Count > 0)
                     await ShutDownAsync();

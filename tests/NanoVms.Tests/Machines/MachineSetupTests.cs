@@ -81,7 +81,9 @@ public sealed class MachineSetupTests : IDisposable
         _ = await TestHost.RunAsync(machine, "rm /data/kept; dd if=/dev/zero of=/data/big bs=1M count=2");
 
         await Assert.ThrowsAsync<MachineException>(() => machine.SyncAsync(CancellationToken.None));
-        await machine.StopAsync(Soon, CancellationToken.None);
+        _ = await TestHost.RunAsync(machine, "rm /data/big; echo new >/data/new");
+        // Ended at once, it gives nothing back.
+        await machine.StopAsync(TimeSpan.Zero, CancellationToken.None);
 
         Assert.Equal(["kept"], Directory.EnumerateFileSystemEntries(data).Select(Path.GetFileName));
         Assert.Equal(["data"], Directory.EnumerateFileSystemEntries(_folder).Select(Path.GetFileName));

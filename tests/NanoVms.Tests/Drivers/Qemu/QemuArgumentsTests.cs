@@ -69,7 +69,7 @@ public sealed class QemuArgumentsTests
     public void Build_Accelerated_TakesTheComputersProcessor()
     {
         var arguments = string.Join(' ', QemuArguments.Build(Launch with { Accelerated = true, TapFile = null }));
-        Assert.Contains("-accel kvm -cpu host ", arguments, StringComparison.Ordinal);
+        Assert.Contains("-accel kvm -cpu host,vmx=off,svm=off ", arguments, StringComparison.Ordinal);
         Assert.DoesNotContain("netdev", arguments, StringComparison.Ordinal);
     }
 
