@@ -14,6 +14,12 @@ namespace NanoVms.Drivers;
 internal sealed record MachinePlan(
     string HostId, string MachineId, MachineSpec Spec, BootFiles Boot, GuestLease Lease, string Folder, string DiskPath, SafeHandle? Tap, int Mtu, string? Restore = null)
 {
+    /// <summary>Network cards, the first of which has <see cref="Tap"/>.</summary>
+    public IReadOnlyList<PlannedCard> Cards { get; init; } = [];
+
+    /// <summary>Of the first card; without any, of the address that the machine has all the same.</summary>
+    public GuestLease Card => Cards.Count == 0 ? Lease : Cards[0].Card.Port.Lease;
+
     /// <summary>The network that a container's card is to be plugged into; null without a card.</summary>
     public GuestBridge? Bridge { get; init; }
 
@@ -29,3 +35,6 @@ internal sealed record MachinePlan(
     /// <summary>The agent's program on this computer, for machines without a kernel of their own; null when the host was not told.</summary>
     public string? AgentPath { get; init; }
 }
+
+/// <param name="Tap">Null for a container, whose cables its driver makes; the caller closes its copy.</param>
+internal sealed record PlannedCard(MachineCard Card, SafeHandle? Tap);

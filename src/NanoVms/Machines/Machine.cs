@@ -23,8 +23,11 @@ public sealed class Machine
 
     public MachineState State => _life.State;
 
-    /// <summary>Its IPv4 address, or null without a network.</summary>
-    public IPAddress? Address => Spec.Network == NetworkMode.None ? null : _life.Lease.Address;
+    /// <summary>Its IPv4 address, that of <see cref="NetworkCard.Default"/> where it has one, or null without a network.</summary>
+    public IPAddress? Address => _life.Cards.OrderByDescending(card => card.IsDefault).FirstOrDefault()?.Guest.Address;
+
+    /// <summary>Its IPv4 addresses in the order of its networks.</summary>
+    public IReadOnlyList<IPAddress> Addresses => [.. _life.Cards.Select(card => card.Guest.Address)];
 
     public string Driver => _life.Record.Driver;
 

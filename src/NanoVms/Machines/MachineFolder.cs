@@ -64,16 +64,17 @@ internal sealed record MachineFolder(MachineContext Context, IReadOnlyList<Machi
 
         // 3
         var bridge = await GuestBridge.OpenAsync(
-            options.Folder, options.Network, [.. alive.Select(r => new BridgeGuest(r.Place, r.Spec.Group, r.Spec.Ports))], loggerFactory.CreateLogger<GuestBridge>(), time, cancellationToken);
+            options.Folder, options.Network, made => PortsOf(alive, made), loggerFactory.CreateLogger<GuestBridge>(), time, cancellationToken);
         var context = new MachineContext(MachinesIn(options.Folder), bridge, CgroupLayout.OfThisComputer(), drivers, logger, time);
         if (context.Cgroups.Missing.ToList() is { Count: > 0 } missing)
             Cgroups.Log.ControllersMissing(logger, string.Join(", ", missing));
         foreach (var record in alive)
         {
             _ = bridge.Pool.TryTake(record.Place);
+            foreach (var card in record.Cards)
+                bridge.Networks.TryTake(card.Network, card.Place);
             context.Pci.Adopt(record.Id, record.PciLoans);
         }
-
 
         // 4
         var endedParts = ended.Select(r => new MachineParts(context, r)).ToList();
@@ -140,6 +141,9 @@ internal sealed record MachineFolder(MachineContext Context, IReadOnlyList<Machi
             .Where(found => found.Record is not null && found.Record.Id == Path.GetFileName(found.Path))
             .Select(found => found.Record!),
     ];
+
+    private static List<(BridgePort Port, IReadOnlyList<PortMapping> Published)> PortsOf(IEnumerable<MachineRecord> records, GuestBridge bridge) =>
+        [.. records.SelectMany(record => MachineCards.Of(record, bridge).Select((card, i) => (card.Port, i == 0 ? record.Spec.Ports : [])))];
 
     private static async Task RemoveOrphansAsync(MachineContext context, HashSet<string> kept)
     {

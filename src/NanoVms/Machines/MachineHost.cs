@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using NanoVms.Drivers;
 using NanoVms.Images;
 using NanoVms.Images.Collection;
+using NanoVms.Network;
 using NanoVms.Pci;
 using NanoVms.Snapshots;
 
@@ -45,7 +46,7 @@ public sealed class MachineHost : IAsyncDisposable
     /// and removes what a crash left half made.
     /// </summary>
     /// <exception cref="MachineException">Another process has the folder open.</exception>
-    /// <exception cref="Network.NetworkException">The network cannot be set up; the message says what to do.</exception>
+    /// <exception cref="NetworkException">The network cannot be set up; the message says what to do.</exception>
     public static async Task<MachineHost> OpenAsync(
         MachineHostOptions options, ILoggerFactory loggerFactory, TimeProvider time, CancellationToken cancellationToken)
     {
@@ -124,7 +125,7 @@ public sealed class MachineHost : IAsyncDisposable
         var spec = change?.Invoke(saved) ?? saved;
         if (spec.Cpus != saved.Cpus || spec.MemoryMiB != saved.MemoryMiB || spec.DiskBytes != saved.DiskBytes || spec.Driver != saved.Driver || spec.DiskPath is not null
             || spec.MachineType != saved.MachineType
-            || spec.Network != saved.Network || !spec.Layers.SequenceEqual(saved.Layers) || !spec.Drives.SequenceEqual(saved.Drives))
+            || spec.Network != saved.Network || !spec.Networks.SequenceEqual(saved.Networks) || !spec.Layers.SequenceEqual(saved.Layers) || !spec.Drives.SequenceEqual(saved.Drives))
             throw new MachineException($"Snapshot {folder} cannot become another machine: processors, memory, disk, layers, drives, network and driver stay as they were saved.");
         return await BringUpAsync(spec, (driver, boot) => new MachineRestore(driver, spec, boot, folder, snapshot), cancellationToken);
     }
@@ -150,6 +151,25 @@ public sealed class MachineHost : IAsyncDisposable
     /// <summary>The computer's PCI devices by address, each with the machine of this host that has it.</summary>
     public IReadOnlyList<(PciDevice Device, string? Machine)> GetPciDevices() =>
         [.. _context.Pci.List().Select(device => (device, _context.Pci.HolderOf(device.Address)))];
+
+    /// <summary>Private networks, of all owners.</summary>
+    public IReadOnlyList<PrivateNetwork> Networks => _context.Bridge.Networks.List;
+
+    /// <summary>Makes a private network, which machines of the owner can have cards in.</summary>
+    /// <param name="name">1 to 39 of <c>a-z 0-9 -</c>, not <c>default</c>.</param>
+    /// <param name="most">How many the owner may have.</param>
+    /// <exception cref="NetworkException">The name is not possible or there already, or the owner has too many, or the host has no room.</exception>
+    public Task<PrivateNetwork> CreateNetworkAsync(string owner, string name, int most, CancellationToken cancellationToken)
+    {
+        if (!MachineSpecRules.IsName(name, 39) || name == NetworkCard.Default)
+            throw new NetworkException($"The network's name '{name}' is not 1 to 39 of a-z, 0-9 and '-', or it is '{NetworkCard.Default}', which all have.");
+        return _context.Bridge.CreateNetworkAsync(owner, name, most, cancellationToken);
+    }
+
+    /// <summary>Removes a private network that no machine is in.</summary>
+    /// <exception cref="NetworkException">There is none, or machines are in it.</exception>
+    public Task RemoveNetworkAsync(string owner, string name, CancellationToken cancellationToken) =>
+        _context.Bridge.Networks.RemoveAsync(owner, name, cancellationToken);
 
     /// <summary>What each driver can do on this computer, and why not.</summary>
     public async Task<IReadOnlyList<DriverStatus>> GetDriversAsync(CancellationToken cancellationToken) =>

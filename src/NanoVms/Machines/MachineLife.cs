@@ -2,7 +2,6 @@ using System.Diagnostics.CodeAnalysis;
 using System.Security.Cryptography;
 using NanoVms.Agent;
 using NanoVms.Drivers;
-using NanoVms.Network;
 
 namespace NanoVms.Machines;
 
@@ -54,7 +53,7 @@ internal sealed class MachineLife
 
     public MachineRecord Record => _parts.Record;
 
-    public GuestLease Lease => _parts.Lease;
+    public IReadOnlyList<MachineCard> Cards => _parts.Cards;
 
     public MachineState State => _state;
 
@@ -70,7 +69,7 @@ internal sealed class MachineLife
         if (IsAnnounced == announced)
             return;
         _parts.Update(r => r with { Announced = announced });
-        _context.Names.Wake(Record.Spec.Group);
+        _context.Names.Wake(this);
     }
 
     /// <summary>Completes when the hypervisor has ended and <see cref="Record"/> says why.</summary>

@@ -24,7 +24,7 @@ internal sealed class MachineNames(MachineContext context, MachineLife life)
             {
                 _ = await _changes.Reader.ReadAsync(life.Gone);
                 await Task.Delay(Pause, context.Time, life.Gone);
-                var names = context.Names.For(life.Record);
+                var names = context.Names.For(life.Record, life.Cards);
                 if (told is not null && names.SequenceEqual(told))
                     continue;
                 told = await TellAsync();
@@ -41,7 +41,7 @@ internal sealed class MachineNames(MachineContext context, MachineLife life)
         for (var delay = Retry; ; delay = TimeSpan.FromTicks(Math.Min(delay.Ticks * 2, MaxRetry.Ticks)))
         {
             // Asked for anew each time: it may take long until a paused guest answers.
-            var names = context.Names.For(life.Record);
+            var names = context.Names.For(life.Record, life.Cards);
             try
             {
                 using var limit = CancellationTokenSource.CreateLinkedTokenSource(life.Gone);

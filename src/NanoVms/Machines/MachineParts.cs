@@ -20,6 +20,8 @@ internal sealed class MachineParts(MachineContext context, MachineRecord record)
 
     public GuestLease Lease { get; } = context.Bridge.LeaseAt(record.Place);
 
+    public IReadOnlyList<MachineCard> Cards { get; } = MachineCards.Of(record, context.Bridge);
+
     /// <summary>Changes the state file, whole or not at all.</summary>
     public void Update(Func<MachineRecord, MachineRecord> change)
     {
@@ -53,7 +55,8 @@ internal sealed class MachineParts(MachineContext context, MachineRecord record)
         if (IsPublished)
             await TryAsync("ports", () => context.Bridge.WithdrawAsync(Lease, _record.Spec.Ports, CancellationToken.None));
         IsPublished = false;
-        await TryAsync("rules", () => context.Bridge.UnplugAsync(Lease, _record.Spec.Group, CancellationToken.None));
+        foreach (var card in Cards)
+            await TryAsync("rules", () => context.Bridge.UnplugAsync(card.Port, CancellationToken.None));
         await TryAsync("control group", () => context.CgroupOf(_record.Id).RemoveAsync(context.Time, CancellationToken.None));
         await TryAsync("disk", () =>
         {
@@ -83,6 +86,7 @@ internal sealed class MachineParts(MachineContext context, MachineRecord record)
             return Task.CompletedTask;
         });
         context.Bridge.Pool.Release(_record.Place);
+        MachineCards.Release(_record.Cards, context.Bridge.Networks);
     }
 
     private async Task TryAsync(string step, Func<Task> action)

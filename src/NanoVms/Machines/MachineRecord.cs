@@ -39,6 +39,9 @@ internal sealed record MachineRecord
     /// <summary>Place in the host's network, from which address, tap and user follow.</summary>
     public required int Place { get; init; }
 
+    /// <summary>In private networks.</summary>
+    public IReadOnlyList<CardRecord> Cards { get; init => field = value ?? []; } = [];
+
     /// <summary>Null until the hypervisor runs.</summary>
     public ProcessIdentity? Process { get; init; }
 

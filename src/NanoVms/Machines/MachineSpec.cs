@@ -36,6 +36,16 @@ public sealed record MachineSpec
 
     public NetworkMode Network { get; init; } = NetworkMode.Nat;
 
+    /// <summary>
+    /// The networks that it has a card in, <c>eth0</c> and on in this order, at most 8; none for <see cref="NetworkCard.Default"/> alone. Needs
+    /// <see cref="NetworkMode.Nat"/>.
+    /// </summary>
+    // Null in the state file of a machine that an earlier version started.
+    public IReadOnlyList<NetworkCard> Networks { get; init => field = value ?? []; } = [];
+
+    /// <summary>Null for the host's <see cref="NetworkOptions.Rate"/>.</summary>
+    public RateLimits? Rate { get; init; }
+
     /// <summary>Certificate authorities (PEM) that the guest should trust, or null for its image's own. Not kept: null on an adopted machine.</summary>
     [JsonIgnore]
     public string? CaBundle { get; init; }
@@ -105,7 +115,7 @@ public sealed record MachineSpec
     public string Group { get; init => field = value ?? ""; } = "";
 
     /// <summary>
-    /// The group's machines resolve <c>NAME.internal</c> to this one while it runs and is announced; several may have one name. 1 to 63
+    /// The machines of its group and of its private networks resolve <c>NAME.internal</c> to this one while it runs and is announced; several may have one name. 1 to 63
     /// of <c>a-z 0-9 -</c>; null for none.
     /// </summary>
     public string? GroupName { get; init; }

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text.RegularExpressions;
 using NanoVms.Agent;
+using NanoVms.Agent.Protocol;
 using NanoVms.Drivers;
 using NanoVms.Pci;
 
@@ -54,14 +55,16 @@ internal static partial class MachineSpecRules
             yield return $"Drive '{name}' is there more than once.";
         if (spec.Ports.Count > MaxPorts)
             yield return $"{spec.Ports.Count} ports are too many; {MaxPorts} are possible.";
-        if (spec.Ports.Count > 0 && spec.Network == NetworkMode.None)
-            yield return "Ports need a network, and the machine has none.";
+        if (spec.Ports.Count > 0 && !MachineCards.HasDefault(spec))
+            yield return $"Ports need the network '{NetworkCard.Default}', and the machine is not in it.";
+        foreach (var error in NetworkErrors(spec).Concat(spec.Rate?.FindErrors() ?? []))
+            yield return error;
         foreach (var error in spec.Ports.SelectMany(port => port.FindErrors()))
             yield return error;
         if (spec.Group.Length > MaxGroup)
             yield return $"Group has {spec.Group.Length} characters; at most {MaxGroup} are possible.";
-        if (spec.GroupName is { } groupName && (!IsName(groupName, 63) || spec.Group.Length == 0))
-            yield return $"GroupName '{groupName}' is not 1 to 63 of a-z, 0-9 and '-', or there is no Group.";
+        if (spec.GroupName is { } groupName && (!IsName(groupName, 63) || (spec.Group.Length == 0 && spec.Networks.Count == 0)))
+            yield return $"GroupName '{groupName}' is not 1 to 63 of a-z, 0-9 and '-', or there is neither a Group nor a private network.";
         if (spec.ReadOnlyRoot && spec.Layers.Count == 0)
             yield return "ReadOnlyRoot is set without layers; give the machine at least one.";
         if (spec.DiskPath is { } disk && !Path.IsPathRooted(disk))
@@ -89,6 +92,22 @@ internal static partial class MachineSpecRules
 
     private static bool IsGuestFolder(string path) =>
         path.Length is > 1 and <= 4000 && path[0] == '/' && path[1..].Split('/').All(part => part is not ("" or "." or ".."));
+
+    private static IEnumerable<string> NetworkErrors(MachineSpec spec)
+    {
+        if (spec.Networks.Count > Wire.MaxCards)
+            yield return $"{spec.Networks.Count} networks are too many; {Wire.MaxCards} are possible.";
+        if (spec.Networks.Count > 0 && spec.Network == NetworkMode.None)
+            yield return "Networks are given, and Network says that there is none.";
+        foreach (var name in spec.Networks.GroupBy(card => card.Network).Where(cards => cards.Count() > 1).Select(cards => cards.Key))
+            yield return $"The network '{name}' is there more than once.";
+        foreach (var card in spec.Networks.Where(card => !IsName(card.Network, 39)))
+            yield return $"The network '{card.Network}' is not 1 to 39 of a-z, 0-9 and '-'.";
+        if (spec.Networks.Any(card => card is { IsDefault: true, IsRouter: true }))
+            yield return $"The router of the network '{NetworkCard.Default}' is the host.";
+        if (MachineCards.IsRouter(spec) && spec.Networks.Count < 2)
+            yield return "A router needs a second network to pass packets on to.";
+    }
 
     private static string? HookError(MachineSpec spec)
     {
@@ -132,6 +151,6 @@ internal static partial class MachineSpecRules
     [GeneratedRegex("^[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\\.[0-7]\\z")]
     private static partial Regex PciAddress();
 
-    private static bool IsName(string name, int length) =>
+    internal static bool IsName(string name, int length) =>
         name.Length > 0 && name.Length <= length && name.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '-');
 }

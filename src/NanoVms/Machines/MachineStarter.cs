@@ -35,8 +35,20 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
         // 1
         var place = context.Bridge.Pool.Take()
             ?? throw new MachineException($"No address is free for machine '{spec.Name}': all of {context.Bridge.Prefix} are in use.") { IsTransient = true };
+        IReadOnlyList<CardRecord> cards;
+        try
+        {
+            cards = MachineCards.Take(spec, context.Bridge.Networks);
+        }
+        catch (NetworkException e)
+        {
+            context.Bridge.Pool.Release(place);
+            throw new MachineException($"Machine '{spec.Name}' was not started: {e.Message}", e);
+        }
+
         var parts = new MachineParts(context, new MachineRecord
         {
+            Cards = cards,
             Id = NewId(),
             Spec = spec,
             Driver = driver.Name,
@@ -113,7 +125,7 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
         var disk = MachineDisk.PathOf(parts.Folder, record.Spec);
         var cgroup = context.CgroupOf(record.Id);
         var hasKernel = start.Driver.Capabilities.HasFlag(DriverCapabilities.OwnKernel);
-        SafeFileHandle? tap = null;
+        var taps = new SafeFileHandle?[parts.Cards.Count];
         var making = Task.CompletedTask;
         try
         {
@@ -132,9 +144,10 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
 
             var devices = TakePciDevices(parts);
             var plan = new MachinePlan(
-                context.Bridge.HostId, record.Id, record.Spec, start.Boot, parts.Lease, parts.Folder, disk, tap, context.Bridge.Mtu, restore?.Folder)
+                context.Bridge.HostId, record.Id, record.Spec, start.Boot, parts.Lease, parts.Folder, disk, taps.Length == 0 ? null : taps[0], context.Bridge.Mtu, restore?.Folder)
             {
                 Bridge = record.Spec.Network == NetworkMode.Nat ? context.Bridge : null,
+                Cards = [.. parts.Cards.Select((card, i) => new PlannedCard(card, taps[i]))],
                 AgentPath = options.AgentPath,
                 PciDevices = [.. devices.Select(loan => loan.Address)],
                 PciGroups = [.. devices.Select(loan => loan.IommuGroup).Distinct()],
@@ -149,7 +162,8 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
         finally
         {
             // The hypervisor has its own; with this one closed the tap ends with it.
-            tap?.Dispose();
+            foreach (var tap in taps)
+                tap?.Dispose();
             // Nothing may be written into the folder after its removal. Whether it failed, the driver was told.
             await making.ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         }
@@ -158,7 +172,11 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
         {
             // A container's card is made in its own network, by its driver.
             if (hasKernel)
-                tap = await context.Bridge.PlugAsync(parts.Lease, parts.Record.Spec.Group, cancellationToken);
+            {
+                for (var i = 0; i < taps.Length; i++)
+                    taps[i] = await context.Bridge.PlugAsync(parts.Cards[i].Port, cancellationToken);
+            }
+
             await context.Bridge.PublishAsync(parts.Lease, record.Spec.Ports, cancellationToken);
             parts.IsPublished = true;
         }
@@ -211,14 +229,13 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
 
     private async Task SetUpAsync(AgentConnection agent, MachineStart start, MachineParts parts, Action booted, CancellationToken cancellationToken)
     {
-        var network = start.Spec.Network == NetworkMode.None
-            ? null
-            : new GuestNetwork(parts.Lease.Address, context.Bridge.Prefix.Length, context.Bridge.Prefix.At(1), context.Bridge.Prefix.At(1), context.Bridge.Mtu);
+        var card = parts.Cards.Count == 0 ? null : parts.Cards[0];
+        var network = card?.Guest;
         if (start is MachineBoot boot)
         {
             await ConfigureAsync(agent, boot, network, cancellationToken);
             booted();
-            await TellNamesAsync(agent, parts, cancellationToken);
+            await TellNetworksAsync(agent, parts, cancellationToken);
             await new MachineSettingUp(boot.Spec, boot.Setup).RunAsync(agent, cancellationToken);
             if (boot.Main is not null)
                 await agent.StartMainAsync(boot.Main, cancellationToken);
@@ -231,20 +248,26 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
                     UtcNow = context.Time.GetUtcNow(),
                     RandomSeed = RandomNumberGenerator.GetBytes(SeedBytes),
                     Network = network,
-                    MacAddress = network is null ? null : parts.Lease.Mac,
+                    MacAddress = card?.Port.Lease.Mac,
                     Hostname = start.Spec.Name,
                     Hosts = start.Spec.Hosts,
                     NewIdentity = true,
                 },
                 cancellationToken);
-            await TellNamesAsync(agent, parts, cancellationToken);
+            await TellNetworksAsync(agent, parts, cancellationToken);
         }
     }
 
     /// <summary>Before its main process asks for any.</summary>
-    private async Task TellNamesAsync(AgentConnection agent, MachineParts parts, CancellationToken cancellationToken)
+    private async Task TellNetworksAsync(AgentConnection agent, MachineParts parts, CancellationToken cancellationToken)
     {
-        if (context.Names.For(parts.Record) is { Count: > 0 } names)
+        if (parts.Cards.Count > 1)
+        {
+            await agent.SetCardsAsync(
+                [.. parts.Cards.Skip(1).Select(card => new GuestCard(card.Port.Lease.Mac, card.Guest))], MachineCards.IsRouter(parts.Record.Spec), cancellationToken);
+        }
+
+        if (context.Names.For(parts.Record, parts.Cards) is { Count: > 0 } names)
             await agent.SetNamesAsync(names, cancellationToken);
     }
 

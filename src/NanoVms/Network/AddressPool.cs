@@ -13,6 +13,15 @@ internal sealed class AddressPool(long count)
     private readonly int _end = (int)Math.Min(count - 1, int.MaxValue);
     private int _next = First;
 
+    public bool IsUsed
+    {
+        get
+        {
+            lock (_gate)
+                return _taken.Count > 0;
+        }
+    }
+
     /// <summary>Null when every place is taken.</summary>
     public int? Take()
     {

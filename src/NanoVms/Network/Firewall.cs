@@ -6,10 +6,13 @@ using System.Text;
 namespace NanoVms.Network;
 
 /// <summary>Writes the nftables scripts of one bridge. Pure: the scripts are run elsewhere, each as one transaction.</summary>
-internal sealed record Firewall(string HostId, string Bridge, string TapPrefix, Ipv4Prefix Prefix)
+internal sealed record Firewall(string HostId, string Bridge, Ipv4Prefix Prefix, Ipv4Prefix PrivatePrefix)
 {
     /// <summary>Open connections one guest may have, so that it cannot fill the host's connection table.</summary>
     public const int MaxConnections = 4096;
+
+    /// <summary>Connections that one guest may begin in a second, over some time; four times as many at once.</summary>
+    public const int MaxNewConnections = 500;
 
     /// <summary>
     /// Where guests may never go: this network, private, shared (CGNAT), loopback, link-local (cloud metadata), benchmarking,
@@ -28,12 +31,16 @@ internal sealed record Firewall(string HostId, string Bridge, string TapPrefix, 
         ? ForbiddenPrefixes.Any(prefix => prefix.Contains(address))
         : address.GetAddressBytes()[0] >> 5 != 1;
 
+    private string Taps => $"bp{HostId}";
+
+    private string PrivateBridges => PrivateNetworks.BridgePrefixOf(HostId);
+
     private string Table => $"byteport_{HostId}";
 
     private IPAddress Gateway => Prefix.At(1);
 
     /// <summary>Replaces whatever is there by the whole rule set with these guests.</summary>
-    public string Install(IEnumerable<(GuestLease Guest, uint Group)> guests, IEnumerable<(GuestLease Guest, PortMapping Port)> ports)
+    public string Install(IEnumerable<(BridgePort Port, uint Group)> guests, IEnumerable<(GuestLease Guest, PortMapping Port)> ports)
     {
         var script = new StringBuilder(Remove());
         script.Append(
@@ -49,6 +56,18 @@ internal sealed record Firewall(string HostId, string Bridge, string TapPrefix, 
                 size 65535
                 flags dynamic
               }
+              # The same for all guests behind a router together.
+              set routed_connections {
+                type ipv4_addr
+                size 65535
+                flags dynamic
+              }
+              set rates {
+                type ipv4_addr
+                size 65535
+                flags dynamic,timeout
+                timeout 1m
+              }
               # Guests by the group that they are in, and groups by their guests.
               map groups {
                 type ipv4_addr : mark
@@ -62,13 +81,19 @@ internal sealed record Firewall(string HostId, string Bridge, string TapPrefix, 
               map published_at {
                 type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service
               }
+              chain passing {
+                type filter hook prerouting priority raw; policy accept;
+                # Where bridges ask these tables as well (br_netfilter), what stays within a private network is none of theirs.
+                iifname "{{PrivateBridges}}*" notrack
+              }
               chain input {
                 type filter hook input priority filter - 5; policy accept;
                 iifname "{{Bridge}}" jump guest_to_host
+                iifname "{{PrivateBridges}}*" drop
               }
               chain guest_to_host {
                 meta nfproto != ipv4 drop
-                ip saddr != {{Prefix}} drop
+                ip saddr != { {{Prefix}}, {{PrivatePrefix}} } drop
                 ct state established,related accept
                 ct state invalid drop
                 ip daddr {{Gateway}} udp dport 53 accept
@@ -84,21 +109,28 @@ internal sealed record Firewall(string HostId, string Bridge, string TapPrefix, 
               }
               chain forward {
                 type filter hook forward priority filter - 5; policy accept;
+                # Only from port to port: there is no way to a private network by its bridge.
+                iifname "{{PrivateBridges}}*" oifname "{{PrivateBridges}}*" accept
+                iifname "{{PrivateBridges}}*" drop
+                oifname "{{PrivateBridges}}*" drop
                 iifname "{{Bridge}}" jump guest_to_world
                 oifname "{{Bridge}}" jump world_to_guest
               }
               chain guest_to_world {
                 meta nfproto != ipv4 drop
-                ip saddr != {{Prefix}} drop
+                ip saddr != { {{Prefix}}, {{PrivatePrefix}} } drop
                 oifname "{{Bridge}}" goto guest_to_guest
                 ip daddr @forbidden reject with icmpx admin-prohibited
                 ct state invalid drop
+                ip saddr {{PrivatePrefix}} ct state new add @routed_connections { ip saddr & 255.255.255.0 ct count over {{MaxConnections}} } reject with icmpx admin-prohibited
                 ct state new add @connections { ip saddr ct count over {{MaxConnections}} } reject with icmpx admin-prohibited
+                ct state new update @rates { ip saddr limit rate over {{MaxNewConnections}}/second burst {{4 * MaxNewConnections}} packets } drop
                 tcp flags syn / syn,rst tcp option maxseg size set rt mtu
               }
               chain guest_to_guest {
                 ct state invalid drop
                 ct state new add @connections { ip saddr ct count over {{MaxConnections}} } reject with icmpx admin-prohibited
+                ct state new update @rates { ip saddr limit rate over {{MaxNewConnections}}/second burst {{4 * MaxNewConnections}} packets } drop
                 # Both ends are guests, so nobody else reads the mark; a guest without a group keeps 0, which no group is.
                 meta mark set 0
                 meta mark set ip saddr map @groups
@@ -125,19 +157,40 @@ internal sealed record Firewall(string HostId, string Bridge, string TapPrefix, 
               chain postrouting {
                 type nat hook postrouting priority srcnat; policy accept;
                 oifname "{{Bridge}}" ip saddr 127.0.0.0/8 masquerade
-                ip saddr {{Prefix}} oifname != "{{Bridge}}" masquerade
+                ip saddr { {{Prefix}}, {{PrivatePrefix}} } oifname != "{{Bridge}}" masquerade
               }
             }
             table bridge {{Table}} {
               set guests {
                 type ifname . ether_addr . ipv4_addr
               }
+              # Ports of guests that are routers, and the networks whose packets they bring.
+              set routers {
+                type ifname . ether_addr
+              }
+              set routed {
+                type ether_addr . ipv4_addr
+                flags interval
+              }
+              # Ports with what their guests may send.
+              set sending {
+                type ifname
+                limit rate over 1 bytes/second
+              }
               chain prerouting {
                 type filter hook prerouting priority -300; policy accept;
-                iifname "{{TapPrefix}}*" jump from_guest
+                iifname "{{Taps}}-*" jump from_guest
+                iifname "{{Taps}}n*" jump from_guest
+              }
+              chain input {
+                type filter hook input priority -200; policy accept;
+                # The computer is not in private networks.
+                iifname "{{Taps}}n*" drop
               }
               chain from_guest {
+                iifname @sending drop
                 ether type ip iifname . ether saddr . ip saddr @guests accept
+                ether type ip iifname . ether saddr @routers ether saddr . ip saddr @routed accept
                 arp operation { request, reply } iifname . ether saddr . arp saddr ip @guests iifname . arp saddr ether . arp saddr ip @guests accept
                 drop
               }
@@ -151,10 +204,10 @@ internal sealed record Firewall(string HostId, string Bridge, string TapPrefix, 
         return script.ToString();
     }
 
-    /// <summary>Lets a guest's address out of its own tap, and no other, and the guest reach those of its group, 0 for none.</summary>
-    public string Add(GuestLease guest, uint group) => Guest("add", guest, group);
+    /// <summary>Lets a guest's address out of its own tap, and no other but what it routes, and the guest reach those of its group, 0 for none.</summary>
+    public string Add(BridgePort port, uint group) => Guest("add", port, group);
 
-    public string Delete(GuestLease guest, uint group) => Guest("delete", guest, group);
+    public string Delete(BridgePort port, uint group) => Guest("delete", port, group);
 
     /// <summary>Leads ports of the computer to the guest. Fails as a whole when another guest has one of them.</summary>
     public string Publish(GuestLease guest, IEnumerable<PortMapping> ports) => Ports("create", guest, ports);
@@ -169,13 +222,26 @@ internal sealed record Firewall(string HostId, string Bridge, string TapPrefix, 
         $"{verb} element inet {Table} {(port.HostAddress is null ? "published" : "published_at")} "
         + $"{{ {(port.HostAddress is null ? "" : $"{port.HostAddress} . ")}{port.Name} . {port.HostPort} : {guest.Address} . {port.GuestPort} }}\n"));
 
-    private string Guest(string verb, GuestLease guest, uint group)
+    private string Guest(string verb, BridgePort port, uint group)
     {
-        var own = $"{verb} element bridge {Table} guests {{ {Element(guest)} }}\n";
-        return group == 0 ? own : string.Create(
-            CultureInfo.InvariantCulture,
-            $"{own}{verb} element inet {Table} groups {{ {guest.Address} : {group} }}\n{verb} element inet {Table} members {{ {guest.Address} . {group} }}\n");
+        var guest = port.Lease;
+        var lines = new List<string> { $"bridge {Table} guests {{ {Element(guest)} }}" };
+        if (group != 0)
+        {
+            lines.Add(string.Create(CultureInfo.InvariantCulture, $"inet {Table} groups {{ {guest.Address} : {group} }}"));
+            lines.Add(string.Create(CultureInfo.InvariantCulture, $"inet {Table} members {{ {guest.Address} . {group} }}"));
+        }
+
+        if (port.Rate?.Send is { } bits)
+            lines.Add($"bridge {Table} sending {{ \"{guest.Tap}\"{(verb == "add" ? Limit(bits / 8) : "")} }}");
+        if (port.Routed.Count > 0)
+            lines.Add($"bridge {Table} routers {{ \"{guest.Tap}\" . {guest.Mac} }}");
+        lines.AddRange(port.Routed.Select(prefix => $"bridge {Table} routed {{ {guest.Mac} . {prefix} }}"));
+        return string.Concat(lines.Select(line => $"{verb} element {line}\n"));
     }
+
+    private static string Limit(long bytes) =>
+        string.Create(CultureInfo.InvariantCulture, $" limit rate over {bytes} bytes/second burst {IpCommands.Bucket(bytes)} bytes");
 
     private static string Element(GuestLease guest) => $"\"{guest.Tap}\" . {guest.Mac} . {guest.Address}";
 }

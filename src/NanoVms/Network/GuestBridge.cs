@@ -1,9 +1,9 @@
-using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.Extensions.Logging;
 using Microsoft.Win32.SafeHandles;
 using NanoVms.Commands;
+using static NanoVms.Network.HostSwitches;
 
 namespace NanoVms.Network;
 
@@ -13,17 +13,18 @@ namespace NanoVms.Network;
 /// </summary>
 internal sealed class GuestBridge : IAsyncDisposable
 {
-    private const string ForwardingSwitch = "/proc/sys/net/ipv4/ip_forward";
     private const string RecordName = "network.json";
-    private const string ContainerCard = "eth0";
+    private static readonly Ipv4Prefix Everything = Ipv4Prefix.Parse("0.0.0.0/0");
     private readonly string _recordPath;
     private readonly ILogger _logger;
     private readonly NameService _names;
     private readonly Firewall _firewall;
-    private readonly SemaphoreSlim _rules = new(1);
+    private readonly RuleScripts _rules = new();
     private readonly GroupNumbers _groups = new();
     private readonly Lock _recordGate = new();
     private readonly int _mtu;
+    private readonly string _alias;
+    private readonly RateLimits? _rate;
     private NetworkRecord _record;
 
     private GuestBridge(string folder, NetworkOptions options, NetworkRecord record, int mtu, ILogger logger, TimeProvider time)
@@ -35,7 +36,10 @@ internal sealed class GuestBridge : IAsyncDisposable
         HostId = IdOf(record.Bridge);
         Prefix = Ipv4Prefix.Parse(record.Prefix);
         Pool = new AddressPool(Prefix.Count);
-        _firewall = new Firewall(HostId, record.Bridge, TapPrefix, Prefix);
+        _alias = AliasOf(folder);
+        _rate = options.Rate;
+        _firewall = new Firewall(HostId, record.Bridge, Prefix, Ipv4Prefix.Parse(record.PrivatePrefix ?? options.PrivatePrefix));
+        Networks = new PrivateNetworks(HostId, _firewall.PrivatePrefix, mtu, record.Networks, SaveNetworks, time);
         _names = new NameService(record.Bridge, Prefix, options, GuestLease.Create(TapPrefix, Prefix, 1).UserId, logger, time);
     }
 
@@ -49,12 +53,15 @@ internal sealed class GuestBridge : IAsyncDisposable
 
     public AddressPool Pool { get; }
 
+    /// <summary>Networks of owners' own, beside this one that all machines share.</summary>
+    public PrivateNetworks Networks { get; }
+
     public string TapPrefix => $"bp{HostId}-";
 
     /// <summary>Finds or makes the bridge. Steps: 1 prefix, 2 bridge, 3 rules with these guests, 4 forwarding, 5 name service.</summary>
-    /// <param name="guests">Those that are alive.</param>
+    /// <param name="guests">What is plugged in and alive, and the ports of the computer that lead to it.</param>
     public static async Task<GuestBridge> OpenAsync(
-        string folder, NetworkOptions options, IReadOnlyCollection<BridgeGuest> guests, ILogger logger, TimeProvider time, CancellationToken cancellationToken)
+        string folder, NetworkOptions options, Func<GuestBridge, IReadOnlyCollection<(BridgePort Port, IReadOnlyList<PortMapping> Published)>> guests, ILogger logger, TimeProvider time, CancellationToken cancellationToken)
     {
         Validate(options);
         var alias = AliasOf(folder);
@@ -64,13 +71,15 @@ internal sealed class GuestBridge : IAsyncDisposable
         var known = SafeFile.ReadJson(Path.Combine(folder, RecordName), NetworkJson.Default.NetworkRecord);
         var record = known is not null && known.Bridge == options.BridgeName
             ? known
-            : new NetworkRecord(options.BridgeName, await ChoosePrefixAsync(options, logger, cancellationToken), ReadForwarding(), null, "");
+            : new NetworkRecord(options.BridgeName, await ChoosePrefixAsync(options.Prefix, options, null, logger, cancellationToken), ReadForwarding(), null, "");
+        if (record.PrivatePrefix is null)
+            record = record with { PrivatePrefix = await ChoosePrefixAsync(options.PrivatePrefix, options, record.Prefix, logger, cancellationToken) };
         var mtu = HostRoutes.EgressMtu(ReadOrEmpty("/proc/net/route"), MtuOf);
         var bridge = new GuestBridge(folder, options, record, mtu, logger, time);
         bridge.Save(record);
         try
         {
-            await bridge.RepairAsync(alias, guests, cancellationToken);
+            await bridge.RepairAsync(alias, guests(bridge), cancellationToken);
         }
         catch (CommandException e)
         {
@@ -99,13 +108,32 @@ internal sealed class GuestBridge : IAsyncDisposable
 
     public GuestLease LeaseAt(int index) => GuestLease.Create(TapPrefix, Prefix, index);
 
-    /// <summary>Makes a guest's tap and plugs it in. Whoever gets the handle keeps the tap alive.</summary>
-    public async Task<SafeFileHandle> PlugAsync(GuestLease guest, string group, CancellationToken cancellationToken)
+    /// <summary>A guest's port of this bridge.</summary>
+    /// <param name="group">Whose guests it reaches; empty for nobody's.</param>
+    /// <param name="rate">Null for what all have that say nothing.</param>
+    public BridgePort PortAt(int index, string group, RateLimits? rate) => new(LeaseAt(index), _record.Bridge) { Group = group, Rate = rate ?? _rate };
+
+    /// <summary>A guest's port of a private network.</summary>
+    /// <param name="place">The router's, or another.</param>
+    public BridgePort PrivatePortAt(int network, int place, RateLimits? rate) => new(Networks.LeaseAt(network, place), Networks.BridgeOf(network))
     {
-        var tap = Tap.Create(guest.Tap);
+        IsIsolated = false,
+        // Whoever is behind it.
+        Routed = place == PrivateNetwork.RouterPlace ? [Everything] : [],
+        Rate = rate ?? _rate,
+    };
+
+    /// <exception cref="NetworkException">The owner has one of this name or too many, or the host has no room.</exception>
+    public Task<PrivateNetwork> CreateNetworkAsync(string owner, string name, int most, CancellationToken cancellationToken) =>
+        Networks.CreateAsync(owner, name, _alias, most, cancellationToken);
+
+    /// <summary>Makes a guest's tap and plugs it in. Whoever gets the handle keeps the tap alive.</summary>
+    public async Task<SafeFileHandle> PlugAsync(BridgePort port, CancellationToken cancellationToken)
+    {
+        var tap = Tap.Create(port.Lease.Tap);
         try
         {
-            await ConfigurePortAsync(guest, group, cancellationToken);
+            await ConfigurePortAsync(port, cancellationToken);
             return tap;
         }
         catch
@@ -119,22 +147,25 @@ internal sealed class GuestBridge : IAsyncDisposable
     /// Plugs in a container: a cable in place of a tap, with the same name, address and rules. It ends with the network that its other end
     /// is in, or with <see cref="UnplugAsync"/>.
     /// </summary>
+    /// <param name="card">What the container calls its end.</param>
+    /// <param name="prefixLength">Of the network, with its <paramref name="gateway"/>, null for none.</param>
     /// <param name="process">One in the container's network.</param>
-    public async Task PlugCableAsync(GuestLease guest, string group, int process, CancellationToken cancellationToken)
+    public async Task PlugCableAsync(BridgePort port, string card, int prefixLength, string? gateway, int process, CancellationToken cancellationToken)
     {
-        _ = await CommandRunner.RunCheckedAsync(IpCommands.Batch(IpCommands.AddCable(guest.Tap, ContainerCard, guest.Mac, process, _mtu)), cancellationToken);
-        var card = IpCommands.BatchIn(process, [.. IpCommands.BringUp("lo"), .. IpCommands.ConfigureCard(ContainerCard, guest.Address.ToString(), Prefix)]);
-        await Task.WhenAll(ConfigurePortAsync(guest, group, cancellationToken), CommandRunner.RunCheckedAsync(card, cancellationToken));
+        _ = await CommandRunner.RunCheckedAsync(IpCommands.Batch(IpCommands.AddCable(port.Lease.Tap, card, port.Lease.Mac, process, _mtu)), cancellationToken);
+        var setup = IpCommands.BatchIn(process, [.. IpCommands.BringUp("lo"), .. IpCommands.ConfigureCard(card, port.Lease.Address.ToString(), prefixLength, gateway)]);
+        await Task.WhenAll(ConfigurePortAsync(port, cancellationToken), CommandRunner.RunCheckedAsync(setup, cancellationToken));
     }
 
-    /// <summary>Isolates an interface that has the tap's name, and lets the guest's address out of it, to those of its group as well.</summary>
-    public async Task ConfigurePortAsync(GuestLease guest, string group, CancellationToken cancellationToken)
+    /// <summary>Plugs in an interface that has the tap's name, and lets the guest's address out of it, to those of its group as well.</summary>
+    public async Task ConfigurePortAsync(BridgePort port, CancellationToken cancellationToken)
     {
-        DisableIpv6(guest.Tap);
-        var allow = RunRulesAsync(_firewall.Add(guest, _groups.Of(group)), cancellationToken);
-        _ = await CommandRunner.RunCheckedAsync(IpCommands.Batch(IpCommands.ConfigurePort(guest.Tap, _record.Bridge, _mtu)), cancellationToken);
-        _ = await CommandRunner.RunCheckedAsync(IpCommands.BridgeBatch(IpCommands.Forwarding(guest.Tap, guest.Mac)), cancellationToken);
-        await allow;
+        var tap = port.Lease.Tap;
+        DisableIpv6(tap);
+        var others = Task.WhenAll(_rules.RunAsync(_firewall.Add(port, _groups.Of(port.Group)), cancellationToken), LimitAsync(port, cancellationToken));
+        _ = await CommandRunner.RunCheckedAsync(IpCommands.Batch([.. IpCommands.ConfigurePort(tap, port.Bridge, _mtu, port.IsIsolated), .. RoutesOf("replace", port)]), cancellationToken);
+        _ = await CommandRunner.RunCheckedAsync(IpCommands.BridgeBatch(IpCommands.Forwarding(tap, port.Lease.Mac)), cancellationToken);
+        await others;
     }
 
     /// <summary>Leads ports of the computer to a guest.</summary>
@@ -147,7 +178,7 @@ internal sealed class GuestBridge : IAsyncDisposable
             port.ThrowIfTaken();
         try
         {
-            await RunRulesAsync(_firewall.Publish(guest, ports), cancellationToken);
+            await _rules.RunAsync(_firewall.Publish(guest, ports), cancellationToken);
         }
         catch (CommandException e) when (e.Message.Contains("File exists", StringComparison.Ordinal))
         {
@@ -159,15 +190,17 @@ internal sealed class GuestBridge : IAsyncDisposable
     public async Task WithdrawAsync(GuestLease guest, IReadOnlyList<PortMapping> ports, CancellationToken cancellationToken)
     {
         if (ports.Count > 0)
-            await TryRulesAsync(_firewall.Withdraw(guest, ports), cancellationToken);
+            await _rules.TryAsync(_firewall.Withdraw(guest, ports), cancellationToken);
     }
 
-    /// <summary>Takes the guest's rule away. A tap ended with its hypervisor; a cable would end some time later.</summary>
-    public async Task UnplugAsync(GuestLease guest, string group, CancellationToken cancellationToken)
+    /// <summary>Takes the guest's rules away. A tap ended with its hypervisor; a cable would end some time later.</summary>
+    public async Task UnplugAsync(BridgePort port, CancellationToken cancellationToken)
     {
-        await TryRulesAsync(_firewall.Delete(guest, _groups.Of(group)), cancellationToken);
-        if (Exists(guest.Tap))
-            _ = await CommandRunner.RunAsync(IpCommands.Batch(IpCommands.DeleteLink(guest.Tap)), cancellationToken);
+        await _rules.TryAsync(_firewall.Delete(port, _groups.Of(port.Group)), cancellationToken);
+        if (RoutesOf("delete", port).ToList() is { Count: > 0 } routes)
+            _ = await CommandRunner.RunAsync(IpCommands.Batch(routes), cancellationToken);
+        if (Exists(port.Lease.Tap))
+            _ = await CommandRunner.RunAsync(IpCommands.Batch(IpCommands.DeleteLink(port.Lease.Tap)), cancellationToken);
     }
 
     /// <summary>Takes everything away, each step even if another fails.</summary>
@@ -175,10 +208,10 @@ internal sealed class GuestBridge : IAsyncDisposable
     {
         await _names.RemoveAsync(_record.NameServer, cancellationToken);
         await TryRunAsync(IpCommands.Nft(_firewall.Remove()), cancellationToken);
-        if (Exists(_record.Bridge))
-            await TryRunAsync(IpCommands.Batch(IpCommands.DeleteLink(_record.Bridge)), cancellationToken);
+        foreach (var bridge in PrivateNetworks.InterfacesThatBegin(PrivateNetworks.BridgePrefixOf(HostId)).Append(_record.Bridge).Where(Exists))
+            await TryRunAsync(IpCommands.Batch(IpCommands.DeleteLink(bridge)), cancellationToken);
         if (!_record.Forwarding && !await OthersForwardAsync(cancellationToken))
-            await File.WriteAllTextAsync(ForwardingSwitch, "0", cancellationToken);
+            await File.WriteAllTextAsync(Forwarding, "0", cancellationToken);
         File.Delete(_recordPath);
     }
 
@@ -186,6 +219,7 @@ internal sealed class GuestBridge : IAsyncDisposable
     {
         await _names.DisposeAsync();
         _rules.Dispose();
+        Networks.Dispose();
     }
 
     internal static string IdOf(string bridge) => Hash(bridge)[..6];
@@ -201,6 +235,10 @@ internal sealed class GuestBridge : IAsyncDisposable
             throw new NetworkException($"Bridge name '{name}' is not 1 to 15 of a-z, 0-9 and '-'.");
         if (!Ipv4Prefix.TryParse(options.Prefix, out var prefix) || prefix.Length is < 16 or > 28)
             throw new NetworkException($"Network prefix '{options.Prefix}' is not an IPv4 network of /16 to /28 such as 10.77.0.0/16.");
+        if (!Ipv4Prefix.TryParse(options.PrivatePrefix, out var others) || others.Length is < 16 or > PrivateNetwork.PrefixLength)
+            throw new NetworkException($"Prefix of private networks '{options.PrivatePrefix}' is not an IPv4 network of /16 to /{PrivateNetwork.PrefixLength} such as 10.78.0.0/16.");
+        if (options.Rate?.FindErrors().FirstOrDefault() is { } rate)
+            throw new NetworkException($"NetworkOptions: {rate}");
         foreach (var server in options.Upstreams ?? [])
         {
             if (!System.Net.IPEndPoint.TryParse(server.Replace('#', ':'), out _))
@@ -217,20 +255,23 @@ internal sealed class GuestBridge : IAsyncDisposable
             + $"Choose another NetworkOptions.BridgeName, or remove it with 'ip link delete {bridge}' if nothing uses it.");
     }
 
-    private static async Task<string> ChoosePrefixAsync(NetworkOptions options, ILogger logger, CancellationToken cancellationToken)
+    /// <param name="beside">A prefix that is taken as well, or null.</param>
+    private static async Task<string> ChoosePrefixAsync(string prefix, NetworkOptions options, string? beside, ILogger logger, CancellationToken cancellationToken)
     {
         var routes = await CommandRunner.RunCheckedAsync(IpCommands.Routes(), cancellationToken);
         // A name server is reached by the default route as a rule; a guest network over it would cut the computer off from it.
         var servers = HostRoutes.NameServers(ReadOrEmpty("/etc/resolv.conf")).Select(a => Ipv4Prefix.TryParse(a.ToString(), out var p) ? p : (Ipv4Prefix?)null);
         var taken = HostRoutes.Parse(routes.StandardOutput, options.BridgeName).Concat(servers.OfType<Ipv4Prefix>()).ToList();
-        var wanted = Ipv4Prefix.Parse(options.Prefix);
+        if (beside is not null)
+            taken.Add(Ipv4Prefix.Parse(beside));
+        var wanted = Ipv4Prefix.Parse(prefix);
         var chosen = HostRoutes.ChooseFree(wanted, taken);
         if (chosen != wanted)
             Log.PrefixTaken(logger, wanted, chosen);
         return chosen.ToString();
     }
 
-    private async Task RepairAsync(string alias, IReadOnlyCollection<BridgeGuest> guests, CancellationToken cancellationToken)
+    private async Task RepairAsync(string alias, IReadOnlyCollection<(BridgePort Port, IReadOnlyList<PortMapping> Published)> guests, CancellationToken cancellationToken)
     {
         // 2
         var name = _record.Bridge;
@@ -244,13 +285,16 @@ internal sealed class GuestBridge : IAsyncDisposable
         _ = await CommandRunner.RunCheckedAsync(IpCommands.Batch(IpCommands.ConfigureBridge(name, Prefix, _mtu)), cancellationToken);
 
         // Cables of containers that are no more, and that the kernel has not taken apart yet: their names are needed again.
-        var ports = guests.Select(guest => LeaseAt(guest.Place).Tap).ToHashSet();
-        foreach (var port in Directory.EnumerateDirectories("/sys/class/net", TapPrefix + "*").Select(path => Path.GetFileName(path)!).Where(port => !ports.Contains(port)))
+        var ports = guests.Select(guest => guest.Port.Lease.Tap).ToHashSet();
+        foreach (var port in PrivateNetworks.InterfacesThatBegin(TapPrefix).Concat(PrivateNetworks.InterfacesThatBegin(Networks.TapPrefix)).Where(port => !ports.Contains(port)))
             _ = await CommandRunner.RunAsync(IpCommands.Batch(IpCommands.DeleteLink(port)), cancellationToken);
+        await Networks.RepairAsync(alias, cancellationToken);
+        // Ways to routers that are no more, and back those to routers that are.
+        _ = await CommandRunner.RunAsync(IpCommands.Batch([$"route flush root {_firewall.PrivatePrefix} dev {name}", .. guests.SelectMany(guest => RoutesOf("replace", guest.Port))]), cancellationToken);
 
         // 3, before 4: there is no moment in which packets are forwarded without rules.
-        var published = guests.SelectMany(guest => guest.Ports.Select(port => (LeaseAt(guest.Place), port)));
-        await RunRulesAsync(_firewall.Install(guests.Select(guest => (LeaseAt(guest.Place), _groups.Of(guest.Group))), published), cancellationToken);
+        var published = guests.SelectMany(guest => guest.Published.Select(port => (guest.Port.Lease, port)));
+        await _rules.RunAsync(_firewall.Install(guests.Select(guest => (guest.Port, _groups.Of(guest.Port.Group))), published), cancellationToken);
         // So that a published port answers on the loopback address too; guests' own packets to it are dropped by the rules.
         Switch($"conf/{name}/route_localnet", "1");
         // Guests of a group reach each other by this computer, where the rules are: it answers for each of them (RFC 3069), at once.
@@ -261,12 +305,34 @@ internal sealed class GuestBridge : IAsyncDisposable
         // 4
         if (!ReadForwarding())
         {
-            await File.WriteAllTextAsync(ForwardingSwitch, "1", cancellationToken);
+            await File.WriteAllTextAsync(Forwarding, "1", cancellationToken);
             Log.ForwardingTurnedOn(_logger, $"byteport_{HostId}");
         }
 
         // 5
         await _names.StartAsync(_record.NameServer, _record.NameServerArguments, SaveNameServer, cancellationToken);
+    }
+
+    /// <summary>A limit that was asked for is kept or the guest is not plugged in; that of all is left out where the kernel cannot do it.</summary>
+    private async Task LimitAsync(BridgePort port, CancellationToken cancellationToken)
+    {
+        if (port.Rate?.Receive is not { } bits)
+            return;
+        var result = await CommandRunner.RunAsync(IpCommands.TcBatch(IpCommands.Rate(port.Lease.Tap, bits)), cancellationToken);
+        if (result.Succeeded)
+            return;
+        if (port.Rate != _rate)
+            throw new NetworkException($"The network's speed cannot be limited: {result.StandardError.Trim()} It takes the kernel's sch_tbf.");
+        Log.RateNotLimited(_logger, port.Lease.Tap, result.StandardError.Trim());
+    }
+
+    /// <summary>Of a router's port of this bridge: the ways to the networks behind it. A private network has none of this computer's.</summary>
+    private IEnumerable<string> RoutesOf(string verb, BridgePort port) => port.Bridge == _record.Bridge ? IpCommands.Routes(verb, port) : [];
+
+    private void SaveNetworks(IReadOnlyList<PrivateNetwork> networks)
+    {
+        lock (_recordGate)
+            Save(_record with { Networks = networks });
     }
 
     private void SaveNameServer(ProcessIdentity process)
@@ -281,72 +347,10 @@ internal sealed class GuestBridge : IAsyncDisposable
         SafeFile.WriteJson(_recordPath, record, NetworkJson.Default.NetworkRecord);
     }
 
-    private async Task RunRulesAsync(string script, CancellationToken cancellationToken)
-    {
-        await _rules.WaitAsync(cancellationToken);
-        try
-        {
-            _ = await CommandRunner.RunCheckedAsync(IpCommands.Nft(script), cancellationToken);
-        }
-        finally
-        {
-            _ = _rules.Release();
-        }
-    }
-
-    /// <summary>For removals, which fail when the rule is not there: what is wanted.</summary>
-    private async Task TryRulesAsync(string script, CancellationToken cancellationToken)
-    {
-        await _rules.WaitAsync(cancellationToken);
-        try
-        {
-            _ = await CommandRunner.RunAsync(IpCommands.Nft(script), cancellationToken);
-        }
-        finally
-        {
-            _ = _rules.Release();
-        }
-    }
-
     private async Task TryRunAsync(Command command, CancellationToken cancellationToken)
     {
         var result = await CommandRunner.RunAsync(command, cancellationToken);
         if (!result.Succeeded)
             Log.RemovalFailed(_logger, _record.Bridge, result.StandardError.Trim());
-    }
-
-    private static async Task<bool> OthersForwardAsync(CancellationToken cancellationToken)
-    {
-        var tables = await CommandRunner.RunAsync(new Command("nft", "list", "tables"), cancellationToken);
-        return tables.StandardOutput.Contains("inet byteport_", StringComparison.Ordinal);
-    }
-
-    private static void DisableIpv6(string device)
-    {
-        var path = $"/proc/sys/net/ipv6/conf/{device}/disable_ipv6";
-        // Missing on a kernel without IPv6.
-        if (File.Exists(path))
-            File.WriteAllText(path, "1");
-    }
-
-    private static void Switch(string name, string value) => File.WriteAllText($"/proc/sys/net/ipv4/{name}", value);
-
-    private static bool Exists(string device) => Directory.Exists($"/sys/class/net/{device}");
-
-    private static bool ReadForwarding() => ReadOrEmpty(ForwardingSwitch).Trim() == "1";
-
-    private static int? MtuOf(string device) =>
-        int.TryParse(ReadOrEmpty($"/sys/class/net/{device}/mtu"), CultureInfo.InvariantCulture, out var mtu) ? mtu : null;
-
-    private static string ReadOrEmpty(string path)
-    {
-        try
-        {
-            return File.ReadAllText(path);
-        }
-        catch (IOException)
-        {
-            return "";
-        }
     }
 }

@@ -28,16 +28,35 @@ internal static class IpCommands
         $"link set dev {bridge} mtu {mtu.ToString(CultureInfo.InvariantCulture)} up",
     ];
 
+    /// <summary>A bridge on which the computer has no address.</summary>
+    public static IEnumerable<string> RaiseBridge(string bridge, int mtu) => [$"link set dev {bridge} mtu {mtu.ToString(CultureInfo.InvariantCulture)} up"];
+
+    /// <summary>The way to networks behind a guest that is a router.</summary>
+    public static IEnumerable<string> Routes(string verb, BridgePort port) =>
+        port.Routed.Select(prefix => $"route {verb} {prefix} via {port.Lease.Address} dev {port.Bridge}");
+
+    public static Command TcBatch(IEnumerable<string> lines) => new("tc", "-batch", "-") { StandardInput = Join(lines), Timeout = Limit };
+
+    /// <summary>
+    /// What goes to a guest waits its turn. What comes from it and is too much, beyond a second of its rate, the rules drop, so that its own TCP slows down: a bridge has
+    /// no queue for what comes in.
+    /// </summary>
+    public static IEnumerable<string> Rate(string port, long bits) =>
+        [string.Create(CultureInfo.InvariantCulture, $"qdisc replace dev {port} root tbf rate {bits}bit burst {Bucket(bits / 8)} latency 100ms")];
+
+    /// <summary>Bytes that may go at once: those of 20 ms, and at least two of the largest packets, which are 64 KiB before they are cut.</summary>
+    public static long Bucket(long bytesPerSecond) => Math.Clamp(bytesPerSecond / 50, 128 << 10, 64 << 20);
+
     public static IEnumerable<string> DeleteLink(string name) => [$"link delete dev {name}"];
 
     /// <summary>
     /// Isolated ports reach the bridge itself but not each other; without flooding and with a fixed forwarding entry
     /// a guest never sees a frame that is meant for another.
     /// </summary>
-    public static IEnumerable<string> ConfigurePort(string port, string bridge, int mtu) =>
+    public static IEnumerable<string> ConfigurePort(string port, string bridge, int mtu, bool isolated) =>
     [
         $"link set dev {port} master {bridge} mtu {mtu.ToString(CultureInfo.InvariantCulture)}",
-        $"link set dev {port} type bridge_slave isolated on learning off flood off mcast_flood off",
+        $"link set dev {port} type bridge_slave isolated {(isolated ? "on" : "off")} learning off flood off mcast_flood off",
         $"link set dev {port} up",
     ];
 
@@ -50,17 +69,24 @@ internal static class IpCommands
         Arguments = [$"--net=/proc/{process.ToString(CultureInfo.InvariantCulture)}/ns/net", "--", ProgramLocator.Require("ip"), "-batch", "-"],
     };
 
+    /// <summary>Whether packets are passed on in a process's network.</summary>
+    public static Command Forward(int process, bool on) => new(
+        "nsenter", $"--net=/proc/{process.ToString(CultureInfo.InvariantCulture)}/ns/net", "--", ProgramLocator.Require("sysctl"), "-qw", $"net.ipv4.ip_forward={(on ? "1" : "0")}")
+    {
+        Timeout = Limit,
+    };
+
     /// <summary>A cable whose other end is a card in a process's network.</summary>
     public static IEnumerable<string> AddCable(string port, string card, string mac, int process, int mtu) =>
         [string.Create(CultureInfo.InvariantCulture, $"link add name {port} mtu {mtu} type veth peer name {card} address {mac} mtu {mtu} netns {process}")];
 
     public static IEnumerable<string> BringUp(string card) => [$"link set dev {card} up"];
 
-    public static IEnumerable<string> ConfigureCard(string card, string address, Ipv4Prefix prefix) =>
+    public static IEnumerable<string> ConfigureCard(string card, string address, int prefixLength, string? gateway) =>
     [
-        string.Create(CultureInfo.InvariantCulture, $"address add {address}/{prefix.Length} broadcast + dev {card}"),
+        string.Create(CultureInfo.InvariantCulture, $"address add {address}/{prefixLength} broadcast + dev {card}"),
         .. BringUp(card),
-        $"route add default via {prefix.At(1)}",
+        .. gateway is null ? (string[])[] : [$"route add default via {gateway}"],
     ];
 
     private static string Join(IEnumerable<string> lines) => string.Join('\n', lines) + "\n";

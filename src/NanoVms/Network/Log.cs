@@ -27,4 +27,7 @@ internal static partial class Log
 
     [LoggerMessage(8, LogLevel.Warning, "A step of removing {Bridge} failed: {Reason}")]
     public static partial void RemovalFailed(ILogger logger, string bridge, string reason);
+
+    [LoggerMessage(9, LogLevel.Warning, "The network's speed is not limited on {Tap}: {Reason}")]
+    public static partial void RateNotLimited(ILogger logger, string tap, string reason);
 }

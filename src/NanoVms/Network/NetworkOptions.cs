@@ -12,6 +12,14 @@ public sealed record NetworkOptions
     /// </summary>
     public string Prefix { get; init; } = "10.77.0.0/16";
 
+    /// <summary>
+    /// IPv4 network of which each private network gets a /24, /16 to /24 itself; it must not overlap <see cref="Prefix"/>. Another is taken as for that.
+    /// </summary>
+    public string PrivatePrefix { get; init; } = "10.78.0.0/16";
+
+    /// <summary>Of machines whose specification has none. Null for no limit.</summary>
+    public RateLimits? Rate { get; init; } = new(1_000_000_000, 1_000_000_000);
+
     /// <summary>Name servers asked for guests; null for those of /etc/resolv.conf.</summary>
     public IReadOnlyList<string>? Upstreams { get; init; }
 }

@@ -129,11 +129,11 @@ public sealed class GuestBridgeTests : IAsyncLifetime
         Assert.False(await ConnectsAsync(stranger, oneLease.Address.ToString(), Port, twoLease.Address));
 
         // Rules that are written anew have the group; the place of one that left gives the next guest no right.
-        await _bridge.UnplugAsync(twoLease, "team-a/shop", CancellationToken.None);
+        await _bridge.UnplugAsync(_bridge.PortAt(twoLease.Index, "team-a/shop", null), CancellationToken.None);
         Assert.False(await ConnectsAsync(one, twoLease.Address.ToString(), Port));
         await _bridge.DisposeAsync();
         _bridge = await GuestBridge.OpenAsync(
-            _folder, _options, [new BridgeGuest(oneLease.Index, "team-a/shop", []), new BridgeGuest(strangerLease.Index, "team-a/shop", [])], NullLogger.Instance, TimeProvider.System, CancellationToken.None);
+            _folder, _options, bridge => [(bridge.PortAt(oneLease.Index, "team-a/shop", null), []), (bridge.PortAt(strangerLease.Index, "team-a/shop", null), [])], NullLogger.Instance, TimeProvider.System, CancellationToken.None);
         Assert.True(await ConnectsAsync(one, strangerLease.Address.ToString(), Port));
         Assert.False(await ConnectsAsync(one, aloneLease.Address.ToString(), Port));
         Assert.Null(await ResolveAsync(one, "db.internal"));
@@ -221,7 +221,7 @@ public sealed class GuestBridgeTests : IAsyncLifetime
     public async Task Open_BridgeOfAnotherFolder_SaysWhatToDo()
     {
         var failure = await Assert.ThrowsAsync<NetworkException>(() => GuestBridge.OpenAsync(
-            _folder + "-other", _options, [], NullLogger.Instance, TimeProvider.System, CancellationToken.None));
+            _folder + "-other", _options, _ => [], NullLogger.Instance, TimeProvider.System, CancellationToken.None));
         Assert.Contains("Choose another NetworkOptions.BridgeName", failure.Message, StringComparison.Ordinal);
     }
 
@@ -251,14 +251,14 @@ public sealed class GuestBridgeTests : IAsyncLifetime
 
     private Task<GuestBridge> OpenAsync(int? guest = null, string group = "", params PortMapping[] ports) =>
         GuestBridge.OpenAsync(
-            _folder, _options, guest is { } place ? [new BridgeGuest(place, group, ports)] : [], NullLogger.Instance, TimeProvider.System, CancellationToken.None);
+            _folder, _options, bridge => guest is { } place ? [(bridge.PortAt(place, group, null), ports)] : [], NullLogger.Instance, TimeProvider.System, CancellationToken.None);
 
     private async Task<(TestNamespace Space, GuestLease Lease)> AddGuestAsync(string group = "")
     {
         var lease = _bridge.LeaseAt(_bridge.Pool.Take()!.Value);
         var space = await TestNamespace.CreateAsync(lease.Tap, lease.Mac);
         _namespaces.Add(space);
-        await _bridge.ConfigurePortAsync(lease, group, CancellationToken.None);
+        await _bridge.ConfigurePortAsync(_bridge.PortAt(lease.Index, group, null), CancellationToken.None);
         await space.IpAsync("address", "add", $"{lease.Address}/24", "dev", "eth0");
         await space.IpAsync("route", "add", "default", "via", _bridge.Prefix.At(1).ToString());
         return (space, lease);

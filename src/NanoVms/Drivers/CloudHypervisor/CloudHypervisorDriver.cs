@@ -41,6 +41,8 @@ internal sealed class CloudHypervisorDriver(
     {
         if (spec.NestedVirtualization)
             yield return "NestedVirtualization is not possible with Cloud Hypervisor; choose driver 'qemu'.";
+        if (spec.Networks.Count > 1)
+            yield return $"{spec.Networks.Count} networks are too many for driver '{DriverName}' here; 1 is possible.";
         if (spec.Layers.Count + spec.Drives.Count >= CloudHypervisorArguments.MaxDisks)
             yield return $"{spec.Layers.Count} layers and {spec.Drives.Count} drives are too many for Cloud Hypervisor; {CloudHypervisorArguments.MaxDisks - 1} together are possible.";
     }
@@ -73,7 +75,7 @@ internal sealed class CloudHypervisorDriver(
 
         folder.Add(CloudHypervisorPlan.Events, Fifo.Create(Path.Combine(plan.Folder, CloudHypervisorPlan.Events), plan.Lease.UserId));
         if (plan.Tap is not null)
-            LentTap.Lend(plan.Tap, plan.Folder, plan.Lease);
+            LentTap.Lend(plan.Tap, plan.Folder, plan.Card.Tap, plan.Lease.UserId);
         var process = folder.Start(
             files => CloudHypervisorArguments.Build(path, plan.HostId, plan.MachineId, files[CloudHypervisorPlan.Events]), kvm.Group, plan.Tap is not null, errors);
         _launched[process] = CloudHypervisorPlan.Of(plan, TimeStampCounter.GetKilohertz());
@@ -103,7 +105,7 @@ internal sealed class CloudHypervisorDriver(
             throw new SnapshotException($"Snapshot {snapshot} cannot be used: its {CloudHypervisorPlan.ConfigFile} has more than {MaxConfig} bytes.");
         folder.AddReadable($"{CloudHypervisorPlan.LoadFolder}/{CloudHypervisorPlan.StateFile}", Path.Combine(snapshot, CloudHypervisorPlan.StateFile));
         folder.AddReadable($"{CloudHypervisorPlan.LoadFolder}/{CloudHypervisorPlan.MemoryFile}", Path.Combine(snapshot, CloudHypervisorPlan.MemoryFile));
-        var own = CloudHypervisorPlan.WithTap(await File.ReadAllTextAsync(config, cancellationToken), plan.Tap is null ? null : plan.Lease.Tap);
+        var own = CloudHypervisorPlan.WithTap(await File.ReadAllTextAsync(config, cancellationToken), plan.Tap is null ? null : plan.Card.Tap);
         await folder.AddTextAsync($"{CloudHypervisorPlan.LoadFolder}/{CloudHypervisorPlan.ConfigFile}", own, cancellationToken);
     }
 }

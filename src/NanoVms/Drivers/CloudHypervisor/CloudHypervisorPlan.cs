@@ -49,7 +49,7 @@ internal sealed record CloudHypervisorPlan(string ApiSocket, VmConfig Config, bo
                 new DiskConfig(Disk, DiskSerial),
                 .. plan.Spec.Drives.Select((drive, i) => new DiskConfig(DriveName(i), DriveSerial(drive)) { Readonly = drive.ReadOnly }),
             ],
-            Net = plan.Tap is null ? null : [new NetConfig(Card, plan.Lease.Tap, plan.Lease.Mac)],
+            Net = plan.Tap is null ? null : [new NetConfig(Card, plan.Card.Tap, plan.Card.Mac)],
             Vsock = new VsockConfig(VsockChannel.GuestCid, VsockSocket),
             Rng = new RngConfig("/dev/urandom"),
             Balloon = new BalloonConfig(0) { DeflateOnOom = true, FreePageReporting = true },

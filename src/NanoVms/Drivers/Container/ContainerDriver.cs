@@ -89,9 +89,7 @@ internal sealed class ContainerDriver(TimeProvider time) : IMachineDriver
         await using var namespaces = await Namespaces.CreateAsync(users, cancellationToken);
 
         // 3
-        var plugging = plan.Bridge is { } bridge
-            ? bridge.PlugCableAsync(plan.Lease, plan.Spec.Group, namespaces.ProcessId, cancellationToken)
-            : CommandRunner.RunCheckedAsync(IpCommands.BatchIn(namespaces.ProcessId, IpCommands.BringUp("lo")), cancellationToken);
+        var plugging = PlugAsync(plan, namespaces.ProcessId, cancellationToken);
         var launching = LaunchAsync(new ContainerLaunch(plan, runtime, agent, users, namespaces, console), listener);
         try
         {
@@ -103,6 +101,21 @@ internal sealed class ContainerDriver(TimeProvider time) : IMachineDriver
             await (await launching).KillAsync(time, CancellationToken.None);
             throw;
         }
+    }
+
+    /// <summary>The host's work in a container: cables, and whether packets are passed on between them, which its namespace would take over from the host.</summary>
+    private static async Task PlugAsync(MachinePlan plan, int process, CancellationToken cancellationToken)
+    {
+        if (plan.Bridge is not { } bridge)
+        {
+            _ = await CommandRunner.RunCheckedAsync(IpCommands.BatchIn(process, IpCommands.BringUp("lo")), cancellationToken);
+            return;
+        }
+
+        if (plan.Cards.Count > 1)
+            _ = await CommandRunner.RunCheckedAsync(IpCommands.Forward(process, MachineCards.IsRouter(plan.Spec)), cancellationToken);
+        foreach (var (card, _) in plan.Cards)
+            await bridge.PlugCableAsync(card.Port, card.Name, card.Guest.PrefixLength, card.Guest.Gateway?.ToString(), process, cancellationToken);
     }
 
     private static async Task<ProcessIdentity> LaunchAsync(ContainerLaunch launch, SafeHandle listener)

@@ -41,6 +41,8 @@ internal sealed class FirecrackerDriver(
             yield return "NestedVirtualization is not possible with Firecracker; choose driver 'qemu'.";
         if (spec.Layers.Count + spec.Drives.Count >= FirecrackerArguments.MaxDisks)
             yield return $"{spec.Layers.Count} layers and {spec.Drives.Count} drives are too many for Firecracker; {FirecrackerArguments.MaxDisks - 1} together are possible.";
+        if (spec.Networks.Count > 1)
+            yield return $"{spec.Networks.Count} networks are too many for driver '{DriverName}' here; 1 is possible.";
         if (spec.Cpus > 32)
             yield return $"Cpus is {spec.Cpus}; Firecracker has at most 32.";
     }
@@ -81,7 +83,7 @@ internal sealed class FirecrackerDriver(
 
         folder.Add(FirecrackerPlan.Console, Fifo.Create(Path.Combine(plan.Folder, FirecrackerPlan.Console), plan.Lease.UserId));
         if (plan.Tap is not null)
-            LentTap.Lend(plan.Tap, plan.Folder, plan.Lease);
+            LentTap.Lend(plan.Tap, plan.Folder, plan.Card.Tap, plan.Lease.UserId);
         var process = folder.Start(_ => FirecrackerArguments.Build(path, plan.HostId, plan.MachineId), kvm.Group, plan.Tap is not null, errors);
         _launched[process] = FirecrackerPlan.Of(plan, TimeStampCounter.GetKilohertz());
         return process;

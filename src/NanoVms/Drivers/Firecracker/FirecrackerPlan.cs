@@ -38,7 +38,7 @@ internal sealed record FirecrackerPlan
             // Names of drives may hold hyphens, ids may not.
             .. plan.Spec.Drives.Select((drive, i) => new Drive(DriveName(i), DriveName(i), drive.ReadOnly) { CacheType = CacheType.Writeback }),
         ],
-        Network = plan.Tap is null ? null : new NetworkInterface(Card, plan.Lease.Tap) { GuestMac = plan.Lease.Mac },
+        Network = plan.Tap is null ? null : new NetworkInterface(Card, plan.Card.Tap) { GuestMac = plan.Card.Mac },
         IsRestored = plan.Restore is not null,
     };
 

@@ -60,12 +60,13 @@ internal static class QemuArguments
         ];
         for (var i = 0; i < launch.Disks.Count; i++)
             arguments.AddRange(Disk(launch, launch.Disks[i], i));
-        if (launch.TapFile is { } tap)
+        for (var i = 0; i < launch.Cards.Count; i++)
         {
+            var id = i == 0 ? "net" : $"net{Text(i)}";
             arguments.AddRange(
             [
-                "-netdev", $"tap,id=net,fd={Text(tap)}",
-                "-device", $"{Device(launch, "net")},netdev=net,mac={launch.Mac},host_mtu={Text(launch.Mtu)}{(launch.IsPc ? ",romfile=" : "")}",
+                "-netdev", $"tap,id={id},fd={Text(launch.Cards[i].TapFile)}",
+                "-device", $"{Device(launch, "net")},netdev={id},mac={launch.Cards[i].Mac},host_mtu={Text(launch.Mtu)}{(launch.IsPc ? ",romfile=" : "")}",
             ]);
         }
 

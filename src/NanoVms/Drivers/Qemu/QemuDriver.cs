@@ -45,8 +45,9 @@ internal sealed class QemuDriver(string cacheFolder, TimeSpan probeLimit, ILogge
 
     public IEnumerable<string> FindErrors(MachineSpec spec)
     {
-        if (spec.Layers.Count + spec.Drives.Count >= QemuArguments.MaxDisks)
-            yield return $"{spec.Layers.Count} layers and {spec.Drives.Count} drives are too many; {QemuArguments.MaxDisks - 1} together are possible.";
+        var further = Math.Max(0, spec.Networks.Count - 1);
+        if (spec.Layers.Count + spec.Drives.Count + further >= QemuArguments.MaxDisks)
+            yield return $"{spec.Layers.Count} layers, {spec.Drives.Count} drives and {further} further networks are too many; {QemuArguments.MaxDisks - 1} together are possible.";
     }
 
     public string ProcessMark(string hostId) => QemuArguments.GuestMark(hostId);
@@ -115,8 +116,7 @@ internal sealed class QemuDriver(string cacheFolder, TimeSpan probeLimit, ILogge
             var memory = Own(guestMemory);
             var agent = Own(UnixSockets.Listen(plan.Folder, AgentSocket));
             var monitor = Own(UnixSockets.Listen(plan.Folder, QemuInstance.MonitorSocket));
-            if (plan.Tap is not null)
-                files.Add(plan.Tap);
+            files.AddRange(plan.Cards.Select(card => card.Tap!));
             List<(int File, string Serial, bool ReadOnly, bool IsEphemeral)> disks =
             [
                 .. plan.Spec.Layers.Select((path, i) => (Open(path, FileAccess.Read), LayerSerial(i), true, false)),
@@ -144,8 +144,7 @@ internal sealed class QemuDriver(string cacheFolder, TimeSpan probeLimit, ILogge
                 IsRestored = plan.Restore is not null,
                 AgentFile = numbers[agent],
                 MonitorFile = numbers[monitor],
-                TapFile = plan.Tap is null ? null : numbers[files.IndexOf(plan.Tap)],
-                Mac = plan.Lease.Mac,
+                Cards = [.. plan.Cards.Select(card => new QemuCard(numbers[files.IndexOf(card.Tap!)], card.Card.Port.Lease.Mac))],
                 Mtu = plan.Mtu,
             };
             var command = Jail.Wrap(new Command(QemuArguments.Program, QemuArguments.Build(launch)), plan.Lease.UserId, kvm.Group);

@@ -6,6 +6,10 @@ namespace NanoVms.Drivers.Qemu;
 /// <param name="IsEphemeral">True when its content need not survive the machine, so that the guest's flushes may be skipped.</param>
 internal sealed record QemuDisk(string Serial, int File, bool ReadOnly, bool IsEphemeral);
 
+/// <summary>One network card of a machine.</summary>
+/// <param name="TapFile">Number of the inherited tap.</param>
+internal sealed record QemuCard(int TapFile, string Mac);
+
 /// <summary>All that decides a machine's command line; files are numbers that the process inherits.</summary>
 internal sealed record QemuLaunch
 {
@@ -50,10 +54,8 @@ internal sealed record QemuLaunch
     /// <summary>Addresses of the computer's PCI devices that it has.</summary>
     public IReadOnlyList<string> PciDevices { get; init; } = [];
 
-    /// <summary>Null without a network card.</summary>
-    public int? TapFile { get; init; }
-
-    public string? Mac { get; init; }
+    /// <summary>In the order of their names in the guest.</summary>
+    public IReadOnlyList<QemuCard> Cards { get; init; } = [];
 
     public int Mtu { get; init; }
 }

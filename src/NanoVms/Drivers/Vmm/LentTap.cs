@@ -22,19 +22,19 @@ internal static partial class LentTap
     private const nint PidFdGetFile = 438;
 
     /// <exception cref="NetworkException">The hypervisor's user may not open taps.</exception>
-    public static void Lend(SafeHandle tap, string machineFolder, GuestLease lease)
+    public static void Lend(SafeHandle tap, string machineFolder, string name, uint user)
     {
         const UnixFileMode All = UnixFileMode.OtherRead | UnixFileMode.OtherWrite;
         if ((File.GetUnixFileMode(Device) & All) != All)
             throw new NetworkException($"Only root may open {Device}, and hypervisors do not run as root. Allow it with: chmod 666 {Device}. It gives nobody a right to any tap.");
-        Hand(tap, machineFolder, lease);
+        Hand(tap, machineFolder, name, user);
     }
 
-    internal static void Hand(SafeHandle tap, string machineFolder, GuestLease lease)
+    internal static void Hand(SafeHandle tap, string machineFolder, string name, uint user)
     {
-        File.WriteAllText(Path.Combine(machineFolder, FileName), lease.Tap);
-        if (Control(tap, SetOwner, lease.UserId) != 0 || Control(tap, SetPersistent, 1) != 0)
-            throw new NetworkException($"Cannot hand tap {lease.Tap} over: {new Win32Exception(Marshal.GetLastPInvokeError()).Message}.");
+        File.WriteAllText(Path.Combine(machineFolder, FileName), name);
+        if (Control(tap, SetOwner, user) != 0 || Control(tap, SetPersistent, 1) != 0)
+            throw new NetworkException($"Cannot hand tap {name} over: {new Win32Exception(Marshal.GetLastPInvokeError()).Message}.");
     }
 
     /// <summary>Ties the tap to the process that opened it. False where the kernel does not allow that: then <see cref="RemoveAsync"/> takes the tap away.</summary>

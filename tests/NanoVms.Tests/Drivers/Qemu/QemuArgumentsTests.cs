@@ -19,8 +19,7 @@ public sealed class QemuArgumentsTests
         MemoryFile = 28,
         AgentFile = 22,
         MonitorFile = 23,
-        TapFile = 27,
-        Mac = "02:42:0a:4d:00:02",
+        Cards = [new QemuCard(27, "02:42:0a:4d:00:02")],
         Mtu = 1400,
     };
 
@@ -68,7 +67,7 @@ public sealed class QemuArgumentsTests
     [Fact]
     public void Build_Accelerated_TakesTheComputersProcessor()
     {
-        var arguments = string.Join(' ', QemuArguments.Build(Launch with { Accelerated = true, TapFile = null }));
+        var arguments = string.Join(' ', QemuArguments.Build(Launch with { Accelerated = true, Cards = [] }));
         Assert.Contains("-accel kvm -cpu host,vmx=off,svm=off ", arguments, StringComparison.Ordinal);
         Assert.DoesNotContain("netdev", arguments, StringComparison.Ordinal);
     }

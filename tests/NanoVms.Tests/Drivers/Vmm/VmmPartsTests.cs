@@ -76,7 +76,7 @@ public sealed class VmmPartsTests : IDisposable
     {
         var lease = GuestLease.Create($"t{Random.Shared.Next(0x100000):x5}-", Ipv4Prefix.Parse("10.202.0.0/20"), 2);
         using (var made = Tap.Create(lease.Tap))
-            LentTap.Hand(made, _folder, lease);
+            LentTap.Hand(made, _folder, lease.Tap, lease.UserId);
         Assert.True(Exists(), "a lent tap lives by itself");
 
         using (Tap.Create(lease.Tap))
@@ -89,7 +89,7 @@ public sealed class VmmPartsTests : IDisposable
         await LentTap.RemoveAsync(_folder, CancellationToken.None);
 
         using (var made = Tap.Create(lease.Tap))
-            LentTap.Hand(made, _folder, lease);
+            LentTap.Hand(made, _folder, lease.Tap, lease.UserId);
         await LentTap.RemoveAsync(_folder, CancellationToken.None);
         Assert.False(Exists(), "a tap that nobody took is removed");
 
