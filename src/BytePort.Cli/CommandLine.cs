@@ -6,6 +6,7 @@ using BytePort.Cli.Images;
 using BytePort.Cli.Login;
 using BytePort.Cli.Logs;
 using BytePort.Cli.Machines;
+using BytePort.Cli.Machines.Networks;
 using BytePort.Cli.Machines.Templates;
 using BytePort.Cli.Manifests;
 using BytePort.Cli.Projects;
@@ -33,6 +34,7 @@ internal static class CommandLine
             MachinesCommand.Create(host),
             MachineCommand.Create(host),
             TemplateCommand.Create(host),
+            NetworkCommand.Create(host),
             ImageCommand.Create(host),
             LoginCommand.Create(host),
             InfoCommand.Create(host),

@@ -102,6 +102,9 @@ internal sealed record SpawnRequest(
     bool DryRun)
 {
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<string>? Routes { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Template { get; init; }
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
@@ -153,6 +156,10 @@ internal sealed record MachineSystem(string Name, string Title, string Location,
 /// <summary>A PCI device of the server's computer.</summary>
 internal sealed record PciDevice(
     string Address, string Class, string ClassName, string Vendor, string Device, string? Name, string? Driver, int? IommuGroup, string? Machine);
+
+internal sealed record MachineNetwork(string Name, string Prefix, DateTimeOffset CreatedAt, string? Router, IReadOnlyList<string> Machines);
+
+internal sealed record NetworkRequest(string Name);
 
 internal sealed record MachineDisk(string Name, long Size, string? Machine, DateTimeOffset WrittenAt);
 

@@ -123,6 +123,7 @@ internal static class SpawnCommand
             file.Name, file.Ref?.Text, file.Description, file.Cores, file.MemoryMiB, file.DriveBytes, file.Kernel, file.Interfaces, file.Driver, null, null, file.Ports.Count > 0 ? file.Ports : null, false)
         {
             Os = file.Os,
+            Routes = file.Routes.Count > 0 ? file.Routes : null,
             MachineType = file.MachineType == HacFile.Auto ? null : file.MachineType,
             Persistent = file.IsPersistent ? true : null,
             PciDevices = file.PciDevices.Count > 0 ? file.PciDevices : null,

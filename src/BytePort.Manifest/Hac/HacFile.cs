@@ -62,6 +62,9 @@ public sealed record HacFile
 
     /// <summary>Names of the networks that the machine has a card in, in this order; empty for none at all.</summary>
     public IReadOnlyList<string> Interfaces { get; init; } = [DefaultInterface];
+
+    /// <summary>Those of <see cref="Interfaces"/> that the machine is the router of: the way out for all other machines in them.</summary>
+    public IReadOnlyList<string> Routes { get; init; } = [];
 }
 
 /// <summary>The table of a machine template, which says how its folders are used.</summary>

@@ -16,7 +16,7 @@ internal static class HacSections
 
     private static readonly string[] Sections = [Spacecore, Hardware, HacExtras.Template];
     private static readonly string[] SpacecoreKeys = ["name", "description"];
-    private static readonly string[] HardwareKeys = ["cores", "memory", "kernel", "drive", "ref", "os", "interface", "driver", "machine", "persistent", "ports", "pci", "pci_kind"];
+    private static readonly string[] HardwareKeys = ["cores", "memory", "kernel", "drive", "ref", "os", "interface", "router", "driver", "machine", "persistent", "ports", "pci", "pci_kind"];
 
     /// <returns>The file; what it holds counts only when <paramref name="errors"/> stayed empty.</returns>
     public static HacFile Read(TomlTable root, ErrorList errors)
@@ -29,6 +29,7 @@ internal static class HacSections
         var os = hardware.Optional("os", HacExtras.ReadOs);
         if (hardware.Has("os") && hardware.Has("ref"))
             errors.Add(hardware.Table!.Entries["os"].KeyLocation, "[hardware] has both \"ref\" and \"os\".", "Remove one of them: each says what the root is made of.");
+        var interfaces = hardware.Optional("interface", ReadInterfaces) ?? defaults.Interfaces;
         return new()
         {
             Name = spacecore.Required("name", "It is the machine's name, such as \"web-1\".", ReadName) ?? "",
@@ -39,7 +40,8 @@ internal static class HacSections
             DriveBytes = hardware.Optional<long?>("drive", ReadDrive) ?? defaults.DriveBytes,
             Ref = hardware.Has("os") ? hardware.Optional("ref", ReadRef) : hardware.Required("ref", $"It is {RefExpected}; or write os = \"debian-12\".", ReadRef),
             Os = os,
-            Interfaces = hardware.Optional("interface", ReadInterfaces) ?? defaults.Interfaces,
+            Interfaces = interfaces,
+            Routes = hardware.Optional("router", value => ReadRoutes(value, interfaces)) ?? defaults.Routes,
             Driver = hardware.Optional("driver", HacExtras.ReadDriver) ?? defaults.Driver,
             MachineType = hardware.Optional("machine", HacExtras.ReadMachineType) ?? defaults.MachineType,
             IsPersistent = hardware.Optional<bool?>("persistent", HacExtras.ReadFlag) ?? false,
@@ -83,6 +85,23 @@ internal static class HacSections
 
     private static ImageReference? ReadRef(HacValue value) =>
         (value.Text is { } text ? ImageReference.Parse(text) : null) ?? value.Refuse<ImageReference>(RefExpected);
+
+    private static IReadOnlyList<string>? ReadRoutes(HacValue value, IReadOnlyList<string> interfaces)
+    {
+        if (ReadInterfaces(value) is not { } names)
+            return null;
+        foreach (var name in names.Where(name => !interfaces.Contains(name) || name == HacFile.DefaultInterface))
+        {
+            value.Errors.Add(
+                value.Value.Location,
+                name == HacFile.DefaultInterface ? $"{value.Path} names \"{name}\", whose router is the host." : $"{value.Path} names \"{name}\", which \"interface\" does not.",
+                "Name networks of \"interface\" other than \"default\".");
+        }
+
+        if (names.Count > 0 && interfaces.Count < 2)
+            value.Errors.Add(value.Value.Location, $"{value.Path} is set, and the machine has one network.", "A router passes packets on between networks: list two or more in \"interface\".");
+        return names;
+    }
 
     private static IReadOnlyList<string>? ReadInterfaces(HacValue value)
     {

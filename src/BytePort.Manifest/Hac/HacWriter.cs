@@ -24,6 +24,8 @@ public static class HacWriter
         if (file.Kernel != HacFile.DefaultKernel)
             Line($"kernel = {Quote(file.Kernel)}");
         Line($"interface = {(file.Interfaces.Count switch { 0 => Quote("none"), 1 => Quote(file.Interfaces[0]), _ => List(file.Interfaces) })}");
+        if (file.Routes.Count > 0)
+            Line($"router = {List(file.Routes)}");
         if (file.Driver != HacFile.Auto)
             Line($"driver = {Quote(file.Driver)}");
         if (file.MachineType != HacFile.Auto)

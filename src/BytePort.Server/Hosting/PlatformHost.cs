@@ -17,6 +17,7 @@ using BytePort.Server.Instances;
 using BytePort.Server.Logs;
 using BytePort.Server.Machines;
 using BytePort.Server.Machines.Disks;
+using BytePort.Server.Machines.Networks;
 using BytePort.Server.Machines.Snapshots;
 using BytePort.Server.Machines.Templates;
 using BytePort.Server.Projects;
@@ -63,7 +64,7 @@ internal static class PlatformHost
         services.AddSingleton<InstanceSupervisor>().AddHostedService(provider => provider.GetRequiredService<InstanceSupervisor>());
         services.AddSingleton<ActivationWorker>().AddHostedService(provider => provider.GetRequiredService<ActivationWorker>());
         services.AddHostedService<DeploymentWorker>();
-        services.AddSingleton(new SystemStore(images, options.InData("systems.yaml"))).AddSingleton<TemplateStore>().AddSingleton<DiskStore>().AddSingleton<DisconnectHooks>();
+        services.AddSingleton(new SystemStore(images, options.InData("systems.yaml"))).AddSingleton<TemplateStore>().AddSingleton<DiskStore>().AddSingleton<NetworkService>().AddSingleton<DisconnectHooks>();
         services.AddSingleton<MachineService>().AddSingleton<SnapshotService>().AddSingleton<MachineLogs>().AddHostedService(provider => provider.GetRequiredService<MachineLogs>());
         services.AddSingleton<ArtifactCollection>().AddSingleton<ImageService>().AddHostedService<DailyCollection>();
         if (options.GrpcListen is { } grpc)
@@ -130,6 +131,7 @@ internal static class PlatformHost
         app.MapSnapshots();
         app.MapTemplates();
         app.MapDisks();
+        app.MapNetworks();
         app.MapImages();
         app.MapGit();
         return app;

@@ -27,6 +27,10 @@ internal sealed record MachineRequest
 
     public IReadOnlyList<string> Interfaces { get; init; } = [HacFile.DefaultInterface];
 
+    /// <summary>Those of <see cref="Interfaces"/> that it is the router of.</summary>
+    // Null in the label of a machine that an earlier version spawned.
+    public IReadOnlyList<string> Routes { get; init => field = value ?? []; } = [];
+
     /// <summary><c>auto</c> or a driver's name.</summary>
     public string Driver { get; init; } = "auto";
 
@@ -75,6 +79,7 @@ internal sealed record MachineRequest
         Os = file.Os,
         Kernel = file.Kernel,
         Interfaces = file.Interfaces,
+        Routes = file.Routes,
         Driver = file.Driver,
         MachineType = file.MachineType,
         IsPersistent = file.IsPersistent,

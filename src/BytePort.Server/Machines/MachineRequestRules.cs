@@ -53,14 +53,20 @@ internal static class MachineRequestRules
             yield return $"There may be {MaxDevices} PCI devices and {MaxDevices} kinds, each as 'byteport machine pci ls' shows them.";
         if (request.MachineType is not (HacFile.Auto or "microvm" or "q35"))
             yield return $"'{Shorten(request.MachineType)}' is no type of machine; choose auto, microvm or q35.";
+        if (request.Interfaces.Distinct().Count() != request.Interfaces.Count)
+            yield return "interface names a network twice.";
+        if (request.Routes.FirstOrDefault(name => name == HacFile.DefaultInterface || !request.Interfaces.Contains(name)) is { } route)
+            yield return $"router names '{Shorten(route)}', which is no private network of interface.";
+        if (request.Routes.Count > 0 && request.Interfaces.Count < 2)
+            yield return "A router passes packets on between networks: interface must name two or more.";
         if (!IsName(request.Driver, 39))
             yield return $"'{Shorten(request.Driver)}' is no driver's name.";
         if (request.Command.Count > MaxArguments || request.Command.Sum(Encoding.UTF8.GetByteCount) > MaxTextBytes)
             yield return $"The command may have {MaxArguments} arguments of {MaxTextBytes / 1024} KiB together.";
         if (request.Command.Any(argument => argument.Contains('\0', StringComparison.Ordinal)) || request.Command is ["", ..])
             yield return "The command's program must not be empty, and no argument may hold a zero.";
-        if (request.Ports.Count > 0 && request.Interfaces.Count == 0)
-            yield return "A machine without a network has no ports to publish.";
+        if (request.Ports.Count > 0 && !request.Interfaces.Contains(HacFile.DefaultInterface))
+            yield return $"A machine that is not in the network '{HacFile.DefaultInterface}' has no ports to publish.";
         foreach (var error in FindEnvironment(request.Environment).Concat(FindPorts(request.Ports)))
             yield return error;
     }
@@ -88,8 +94,6 @@ internal static class MachineRequestRules
     {
         if (request.Kernel != HacFile.DefaultKernel)
             yield return $"A kernel of one's own is not possible here; write kernel = \"{HacFile.DefaultKernel}\".";
-        if (request.Interfaces.FirstOrDefault(name => name != HacFile.DefaultInterface) is { } network)
-            yield return $"There is no network '{network}' here; the team's own is '{HacFile.DefaultInterface}'.";
     }
 
     /// <summary>True for a name to which numbers up to a count can be added.</summary>

@@ -84,6 +84,7 @@ internal sealed class MachineService(
                 DiskBytes = request.DriveBytes,
                 Layers = image.Layers,
                 Network = request.Interfaces.Count == 0 ? NetworkMode.None : NetworkMode.Nat,
+                Networks = [.. request.Interfaces.Select(name => new NetworkCard(name, request.Routes.Contains(name)))],
                 Ports = [.. request.Ports.Select(pair => new PortMapping(pair.Key, pair.Value, HostAddress: HostAddress()))],
                 Owner = OwnerOf(team),
                 Group = GroupOf(team),
@@ -232,6 +233,9 @@ internal sealed class MachineService(
     private async Task<MachineImage> PrepareAsync(Guid team, MachineRequest request, ImageLease use, CancellationToken cancellationToken)
     {
         MachineRequestRules.Check(request);
+        var networks = host.Networks.Where(network => network.Owner == OwnerOf(team)).Select(network => network.Name).Append(HacFile.DefaultInterface).ToHashSet();
+        if (request.Interfaces.FirstOrDefault(name => !networks.Contains(name)) is { } missing)
+            throw new MachineFaultException(MachineFault.Unsupported, $"There is no network '{missing}' in your team; make it with: byteport network create {missing}");
         if (request.Driver != "auto")
         {
             var drivers = await host.GetDriversAsync(cancellationToken);

@@ -12,6 +12,7 @@ namespace BytePort.Server.Machines;
 /// <param name="DriveBytes">Size of the writable disk, default 10 GiB.</param>
 /// <param name="Kernel">"default" or a path.</param>
 /// <param name="Interfaces">Names of networks; empty for none.</param>
+/// <param name="Routes">Those of them that the machine is the router of.</param>
 /// <param name="Driver">"auto" or a driver's name.</param>
 /// <param name="Command">The main process of a stack, by default none; the arguments of an image's entry point, by default its own.</param>
 /// <param name="Environment">For every process of the machine.</param>
@@ -33,6 +34,7 @@ internal sealed record SpawnMachine(
     long? DriveBytes,
     string? Kernel,
     IReadOnlyList<string?>? Interfaces,
+    IReadOnlyList<string?>? Routes,
     string? Driver,
     IReadOnlyList<string?>? Command,
     IReadOnlyDictionary<string, string?>? Environment,
@@ -62,6 +64,7 @@ internal sealed record SpawnMachine(
             DriveBytes = DriveBytes ?? request.DriveBytes,
             Kernel = Kernel ?? request.Kernel,
             Interfaces = Texts(Interfaces) ?? request.Interfaces,
+            Routes = Texts(Routes) ?? request.Routes,
             Driver = Driver ?? request.Driver,
             Command = Texts(Command) ?? request.Command,
             Environment = Environment?.ToDictionary(pair => pair.Key, pair => pair.Value ?? "") ?? request.Environment,

@@ -155,6 +155,13 @@ public sealed class MachineHost : IAsyncDisposable
     /// <summary>Private networks, of all owners.</summary>
     public IReadOnlyList<PrivateNetwork> Networks => _context.Bridge.Networks.List;
 
+    /// <summary>The addresses of a private network.</summary>
+    public Ipv4Prefix PrefixOf(PrivateNetwork network)
+    {
+        ArgumentNullException.ThrowIfNull(network);
+        return network.PrefixIn(_context.Bridge.Networks.All);
+    }
+
     /// <summary>Makes a private network, which machines of the owner can have cards in.</summary>
     /// <param name="name">1 to 39 of <c>a-z 0-9 -</c>, not <c>default</c>.</param>
     /// <param name="most">How many the owner may have.</param>

@@ -85,6 +85,25 @@ public sealed class MachineCommandTests
     }
 
     [Fact]
+    public async Task Network_ListCreateRemove_AskTheServer()
+    {
+        await using var server = new FakeServer();
+        var network = new { name = "back", prefix = "10.78.0.0/24", createdAt = "2026-01-01T00:00:00Z", router = "r1", machines = new[] { "m1", "r1" } };
+        server.OnJson("GET /api/v1/networks", new { items = new[] { network } });
+        server.OnJson("POST /api/v1/networks", network, 201);
+        server.OnJson("DELETE /api/v1/networks/back", new { });
+        using var cli = new Fakes.Cli(server);
+
+        var listed = await cli.RunAsync("network", "ls");
+        Assert.Equal(0, listed.Code);
+        Assert.Contains("back  10.78.0.0/24  r1      m1 r1", listed.Out, StringComparison.Ordinal);
+        Assert.Equal(0, (await cli.RunAsync("network", "create", "back")).Code);
+        Assert.Equal("""{"name":"back"}""", server.Requests[1].Text);
+        Assert.Equal(0, (await cli.RunAsync("network", "rm", "back")).Code);
+        Assert.Equal("DELETE", server.Requests[2].Method);
+    }
+
+    [Fact]
     public async Task Spawn_Refused_SaysWhy()
     {
         await using var server = new FakeServer();

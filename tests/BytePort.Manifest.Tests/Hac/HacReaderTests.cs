@@ -58,6 +58,13 @@ public sealed partial class HacReaderTests
     public void Read_Interface_IsAListOfNetworks(string value, string expected) =>
         Assert.Equal(expected, string.Join(' ', Read($"spacecore.name = 'a'\nhardware = {{ ref = 'base', interface = {value} }}").Interfaces));
 
+    [Theory]
+    [InlineData("['default', 'back']", "'default'", "whose router is the host")]
+    [InlineData("['default', 'back']", "'front'", "which \"interface\" does not")]
+    [InlineData("'back'", "['back']", "has one network")]
+    public void Read_WrongRouter_SaysWhat(string networks, string router, string expected) =>
+        Assert.Contains(expected, string.Join('\n', Errors($"spacecore.name = 'a'\nhardware = {{ ref = 'base', interface = {networks}, router = {router} }}")), StringComparison.Ordinal);
+
     [Fact]
     public void Read_EveryKeyWrong_ReportsAllOfThem()
     {

@@ -34,6 +34,7 @@ public sealed class HacWriterTests
             Kernel = "/boot/vmlinux",
             Os = "debian-12",
             Interfaces = ["default", "back"],
+            Routes = ["back"],
             Driver = "qemu",
             MachineType = "q35",
             IsPersistent = true,
@@ -49,5 +50,6 @@ public sealed class HacWriterTests
         Assert.Equal(text, HacWriter.Write(result.File!));
         Assert.Equal((file.Name, file.Description, file.MemoryMiB, file.DriveBytes, file.Os), (result.File!.Name, result.File.Description, result.File.MemoryMiB, result.File.DriveBytes, result.File.Os));
         Assert.Equal(file.Template.Modes, result.File.Template.Modes);
+        Assert.Equal(file.Routes, result.File.Routes);
     }
 }
