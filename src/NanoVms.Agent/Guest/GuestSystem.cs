@@ -20,6 +20,7 @@ internal sealed class GuestSystem(bool isContainer = false)
     private GuestConfig? _config;
     private IReadOnlyList<GuestName> _names = [];
     private IReadOnlyList<GuestCard> _cards = [];
+    private bool _forwards;
 
     /// <summary>What runs first when the guest is shut down.</summary>
     public IReadOnlyList<HookSpec> BeforeShutdown => _config?.BeforeShutdown ?? [];
@@ -85,8 +86,12 @@ internal sealed class GuestSystem(bool isContainer = false)
 
         // 6.
         NetworkSetup.BringUp("lo");
+        if (_cards.Count > 0)
+            NetworkSetup.NameCards(_cards);
         if (config.Network is { } network)
             NetworkSetup.Configure(Card, network);
+        if (_cards.Count > 0)
+            SetUpCards(_cards, [], _forwards);
 
         // 7.
         if (config.ReadOnlyRoot)
@@ -125,19 +130,32 @@ internal sealed class GuestSystem(bool isContainer = false)
         }
     }
 
-    /// <summary>In a container cards and forwarding are the host's work.</summary>
+    /// <summary>
+    /// Before the guest is configured: what its cards are besides the first. After it was thawed: what they are now. In a container cards
+    /// and forwarding are the host's work.
+    /// </summary>
     public void SetCards(IReadOnlyList<GuestCard> cards, bool forwards)
     {
         if (isContainer)
             return;
         if (_config is null)
-            throw new AgentFailure("the guest has to be configured before it gets further network cards");
+        {
+            // Its cards are named by this when it is configured.
+            (_cards, _forwards) = (cards, forwards);
+            return;
+        }
+
+        SetUpCards(cards, _cards, forwards);
+        _cards = cards;
+    }
+
+    private static void SetUpCards(IReadOnlyList<GuestCard> cards, IReadOnlyList<GuestCard> before, bool forwards)
+    {
         // Before there is a way between them.
         if (!Files.TryWrite("/proc/sys/net/ipv4/ip_forward", forwards ? "1" : "0"))
             throw AgentFailure.Of("cannot decide whether to forward packets");
         for (var i = 0; i < cards.Count; i++)
-            NetworkSetup.Change($"eth{i + 1}", cards[i].MacAddress, cards[i].Network, i < _cards.Count ? _cards[i].Network : null);
-        _cards = cards;
+            NetworkSetup.Change($"eth{i + 1}", cards[i].MacAddress, cards[i].Network, i < before.Count ? before[i].Network : null);
     }
 
     public MachineStats ReadStatistics() => isContainer ? ContainerGroup.Read(DiskFolder, _started) : Statistics.Read(DiskFolder);

@@ -14,6 +14,7 @@ internal static unsafe class NetworkSetup
     private const nuint GetFlags = 0x8913;
     private const nuint SetFlags = 0x8914;
     private const nuint SetAddress = 0x8916;
+    private const nuint SetName = 0x8923;
     private const nuint SetMask = 0x891C;
     private const nuint SetMtu = 0x8922;
     private const nuint SetHardwareAddress = 0x8924;
@@ -22,6 +23,38 @@ internal static unsafe class NetworkSetup
     private const short Up = 1;
 
     public static void BringUp(string card) => Switch(card, up: true);
+
+    /// <summary>
+    /// Names the cards in the host's order: which one a kernel finds first is its own affair. The first card is the one that none of the
+    /// others' addresses is of. Before any is up.
+    /// </summary>
+    public static void NameCards(IReadOnlyList<GuestCard> others)
+    {
+        var found = Files.List("/sys/class/net").FindAll(card => card.StartsWith("eth", StringComparison.Ordinal));
+        var wanted = new Dictionary<string, string>();
+        foreach (var card in found)
+        {
+            var mac = Files.TryReadText($"/sys/class/net/{card}/address", 64).Trim();
+            var index = 0;
+            for (var i = 0; i < others.Count; i++)
+                index = string.Equals(others[i].MacAddress, mac, StringComparison.OrdinalIgnoreCase) ? i + 1 : index;
+            if (!wanted.TryAdd($"eth{index}", card))
+                throw new AgentFailure($"there are two network cards for eth{index}: {card} has the address {mac}");
+        }
+
+        // By other names first, as each may want one that another still has.
+        foreach (var (name, card) in wanted)
+        {
+            if (name != card)
+                Rename(card, $"n{name}");
+        }
+
+        foreach (var (name, card) in wanted)
+        {
+            if (name != card)
+                Rename($"n{name}", name);
+        }
+    }
 
     /// <summary>
     /// Gives a card another identity, without taking it down where its driver allows that: that would cost a restored guest more than
@@ -78,6 +111,14 @@ internal static unsafe class NetworkSetup
         var flags = BinaryPrimitives.ReadInt16LittleEndian(request[NameLength..]);
         BinaryPrimitives.WriteInt16LittleEndian(request[NameLength..], (short)(up ? flags | Up : flags & ~Up));
         Ask(SetFlags, request, $"bring the network card {card} {(up ? "up" : "down")}");
+    }
+
+    private static void Rename(string card, string name)
+    {
+        Span<byte> request = stackalloc byte[40];
+        Name(card, request);
+        Encoding.UTF8.GetBytes(name, request[NameLength..]);
+        Ask(SetName, request, $"call the network card {card} {name}");
     }
 
     private static int SetMac(string card, string mac)

@@ -245,7 +245,10 @@ public sealed class AgentConnection : IAsyncDisposable
         return _link.AskAsync(FrameType.Names, w => Messages.WriteNames(w, names), FrameType.Done, AnswerTime, cancellationToken);
     }
 
-    /// <summary>Sets up the network cards beside the first, also again after a thaw, with other addresses.</summary>
+    /// <summary>
+    /// Says what the network cards beside the first are: before <see cref="ConfigureAsync"/>, which sets them up and names all by their MAC
+    /// addresses, and again after a thaw, with other addresses.
+    /// </summary>
     /// <param name="forwards">True makes the guest a router between its cards.</param>
     /// <exception cref="ArgumentException">A value cannot be applied; nothing was sent.</exception>
     /// <exception cref="AgentException">A card is not there, or the agent is too old for it.</exception>

@@ -233,9 +233,10 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
         var network = card?.Guest;
         if (start is MachineBoot boot)
         {
+            await TellCardsAsync(agent, parts, cancellationToken);
             await ConfigureAsync(agent, boot, network, cancellationToken);
             booted();
-            await TellNetworksAsync(agent, parts, cancellationToken);
+            await TellNamesAsync(agent, parts, cancellationToken);
             await new MachineSettingUp(boot.Spec, boot.Setup).RunAsync(agent, cancellationToken);
             if (boot.Main is not null)
                 await agent.StartMainAsync(boot.Main, cancellationToken);
@@ -254,19 +255,20 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
                     NewIdentity = true,
                 },
                 cancellationToken);
-            await TellNetworksAsync(agent, parts, cancellationToken);
+            await TellCardsAsync(agent, parts, cancellationToken);
+            await TellNamesAsync(agent, parts, cancellationToken);
         }
     }
 
-    /// <summary>Before its main process asks for any.</summary>
-    private async Task TellNetworksAsync(AgentConnection agent, MachineParts parts, CancellationToken cancellationToken)
-    {
-        if (parts.Cards.Count > 1)
-        {
-            await agent.SetCardsAsync(
-                [.. parts.Cards.Skip(1).Select(card => new GuestCard(card.Port.Lease.Mac, card.Guest))], MachineCards.IsRouter(parts.Record.Spec), cancellationToken);
-        }
+    /// <summary>The first card is part of the configuration, or of the thaw.</summary>
+    private static Task TellCardsAsync(AgentConnection agent, MachineParts parts, CancellationToken cancellationToken) => parts.Cards.Count < 2
+        ? Task.CompletedTask
+        : agent.SetCardsAsync(
+            [.. parts.Cards.Skip(1).Select(card => new GuestCard(card.Port.Lease.Mac, card.Guest))], MachineCards.IsRouter(parts.Record.Spec), cancellationToken);
 
+    /// <summary>Before its main process asks for any.</summary>
+    private async Task TellNamesAsync(AgentConnection agent, MachineParts parts, CancellationToken cancellationToken)
+    {
         if (context.Names.For(parts.Record, parts.Cards) is { Count: > 0 } names)
             await agent.SetNamesAsync(names, cancellationToken);
     }

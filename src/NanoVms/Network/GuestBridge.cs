@@ -208,6 +208,7 @@ internal sealed class GuestBridge : IAsyncDisposable
     {
         await _names.RemoveAsync(_record.NameServer, cancellationToken);
         await TryRunAsync(IpCommands.Nft(_firewall.Remove()), cancellationToken);
+        _ = await CommandRunner.RunAsync(IpCommands.Batch(IpCommands.Reserve("delete", _firewall.PrivatePrefix)), cancellationToken);
         foreach (var bridge in PrivateNetworks.InterfacesThatBegin(PrivateNetworks.BridgePrefixOf(HostId)).Append(_record.Bridge).Where(Exists))
             await TryRunAsync(IpCommands.Batch(IpCommands.DeleteLink(bridge)), cancellationToken);
         if (!_record.Forwarding && !await OthersForwardAsync(cancellationToken))
@@ -290,7 +291,7 @@ internal sealed class GuestBridge : IAsyncDisposable
             _ = await CommandRunner.RunAsync(IpCommands.Batch(IpCommands.DeleteLink(port)), cancellationToken);
         await Networks.RepairAsync(alias, cancellationToken);
         // Ways to routers that are no more, and back those to routers that are.
-        _ = await CommandRunner.RunAsync(IpCommands.Batch([$"route flush root {_firewall.PrivatePrefix} dev {name}", .. guests.SelectMany(guest => RoutesOf("replace", guest.Port))]), cancellationToken);
+        _ = await CommandRunner.RunAsync(IpCommands.Batch([$"route flush root {_firewall.PrivatePrefix} dev {name}", .. IpCommands.Reserve("replace", _firewall.PrivatePrefix), .. guests.SelectMany(guest => RoutesOf("replace", guest.Port))]), cancellationToken);
 
         // 3, before 4: there is no moment in which packets are forwarded without rules.
         var published = guests.SelectMany(guest => guest.Published.Select(port => (guest.Port.Lease, port)));

@@ -31,6 +31,9 @@ internal static class IpCommands
     /// <summary>A bridge on which the computer has no address.</summary>
     public static IEnumerable<string> RaiseBridge(string bridge, int mtu) => [$"link set dev {bridge} mtu {mtu.ToString(CultureInfo.InvariantCulture)} up"];
 
+    /// <summary>Says to the computer that a prefix is somebody's and leads nowhere, but for longer prefixes that do: others see that it is taken.</summary>
+    public static IEnumerable<string> Reserve(string verb, Ipv4Prefix prefix) => [$"route {verb} unreachable {prefix} metric 4278198272"];
+
     /// <summary>The way to networks behind a guest that is a router.</summary>
     public static IEnumerable<string> Routes(string verb, BridgePort port) =>
         port.Routed.Select(prefix => $"route {verb} {prefix} via {port.Lease.Address} dev {port.Bridge}");

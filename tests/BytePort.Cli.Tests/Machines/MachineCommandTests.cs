@@ -96,7 +96,7 @@ public sealed class MachineCommandTests
 
         var listed = await cli.RunAsync("network", "ls");
         Assert.Equal(0, listed.Code);
-        Assert.Contains("back  10.78.0.0/24  r1      m1 r1", listed.Out, StringComparison.Ordinal);
+        Assert.Equal(["back", "10.78.0.0/24", "r1", "m1", "r1"], listed.Out.Split('\n')[1].Split(' ', StringSplitOptions.RemoveEmptyEntries));
         Assert.Equal(0, (await cli.RunAsync("network", "create", "back")).Code);
         Assert.Equal("""{"name":"back"}""", server.Requests[1].Text);
         Assert.Equal(0, (await cli.RunAsync("network", "rm", "back")).Code);

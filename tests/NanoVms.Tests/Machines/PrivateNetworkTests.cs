@@ -17,22 +17,25 @@ public sealed class PrivateNetworkTests
     {
         await using var test = await TestHost.OpenAsync(await AgentBinary.PathAsync);
         var inner = await test.Host.CreateNetworkAsync("team", "inner", 4, CancellationToken.None);
-        _ = await test.Host.CreateNetworkAsync("other", "inner", 4, CancellationToken.None);
+        var others = await test.Host.CreateNetworkAsync("other", "inner", 4, CancellationToken.None);
+        var gate = test.Host.PrefixOf(inner).At(1).ToString();
         var db = await StartAsync(test, "db", "team", "container", new NetworkCard("inner"));
         var lone = await StartAsync(test, "lone", "other", "container", new NetworkCard("inner"));
-        Assert.Equal("10.78.0.2", db.Address!.ToString());
-        Assert.Equal("10.78.1.2", lone.Address!.ToString());
+        Assert.Equal(test.Host.PrefixOf(inner).At(2), db.Address);
+        Assert.Equal(test.Host.PrefixOf(others).At(2), lone.Address);
 
         // Alone it reaches nobody: not the host, not the world, not another owner's network of the same name.
-        var gateway = Gateway(test);
+        var outside = await StartAsync(test, "outside", "team", "container", new NetworkCard("default"));
+        var gateway = (await TestHost.RunAsync(outside, "busybox ip route | busybox awk '/^default/{print $3}'")).Output;
+        Assert.True(await ReachesAsync(outside, gateway, 53));
         Assert.False(await ReachesAsync(db, gateway, 53));
-        Assert.False(await ReachesAsync(db, lone.Address.ToString(), 8080));
+        Assert.False(await ReachesAsync(db, lone.Address!.ToString(), 8080));
 
         // A router with kernel of its own, that is in both networks, in the order of its specification.
         var router = await StartAsync(test, "router", "team", "qemu", new NetworkCard("default"), new NetworkCard("inner", IsRouter: true));
-        Assert.Equal("10.78.0.1", router.Addresses[1].ToString());
-        Assert.Equal($"{router.Addresses[0]} 10.78.0.1", await AddressesAsync(router));
-        Assert.True(await ReachesAsync(router, db.Address.ToString(), 8080));
+        Assert.Equal(gate, router.Addresses[1].ToString());
+        Assert.Equal($"{router.Addresses[0]} {gate}", await AddressesAsync(router));
+        Assert.True(await ReachesAsync(router, db.Address!.ToString(), 8080));
         Assert.True(await ReachesAsync(db, gateway, 53));
         Assert.False(await ReachesAsync(lone, gateway, 53));
         Assert.Contains($"{db.Address}\tdb.internal", (await TestHost.RunAsync(router, "cat /etc/hosts")).Output, StringComparison.Ordinal);
@@ -42,12 +45,11 @@ public sealed class PrivateNetworkTests
         // Also from a guest with a kernel of its own, to the world and back.
         var web = await StartAsync(test, "web", "team", "qemu", new NetworkCard("inner"));
         Assert.True(await ReachesAsync(web, gateway, 53));
-        Assert.True(await ReachesAsync(web, db.Address.ToString(), 8080));
+        Assert.True(await ReachesAsync(web, db.Address!.ToString(), 8080));
         Assert.NotEqual("", (await TestHost.RunAsync(web, "busybox nslookup debian.org " + gateway + " 2>&1 | busybox tail -n 2")).Output);
 
         // The host's own machines are no way in, and it is not told others' addresses.
-        var outside = await StartAsync(test, "outside", "team", "container", new NetworkCard("default"));
-        Assert.False(await ReachesAsync(outside, db.Address.ToString(), 8080));
+        Assert.False(await ReachesAsync(outside, db.Address!.ToString(), 8080));
 
         // It works on after a restart of the host, and ends with the router.
         await test.ReopenAsync();
@@ -116,8 +118,6 @@ public sealed class PrivateNetworkTests
 
     private static Task<Machine> StartAsync(TestHost test, string name, string owner, string driver, params NetworkCard[] networks) => test.StartAsync(
         Serving, spec => spec with { Name = name, Owner = owner, Driver = driver, Networks = networks, GroupName = name, Group = networks.Any(card => card.Network == "default") ? "g" : "" });
-
-    private static string Gateway(TestHost test) => Ipv4Prefix.Parse(test.Options.Network.Prefix).At(1).ToString();
 
     private static async Task<bool> ReachesAsync(Machine machine, string address, int port) =>
         (await TestHost.RunAsync(machine, $"echo | nc -w 2 {address} {port} >/dev/null 2>&1")).Exit.ExitCode == 0;
