@@ -1,3 +1,4 @@
+using NanoVms.Tests.Chaos;
 using NanoVms.Tests.Drivers.Vmm;
 using NanoVms.Tests.Machines;
 using Xunit.Runner.InProc.SystemConsole;
@@ -12,6 +13,7 @@ internal static class Program
         {
             [HostChild.Verb, var folder, var bridge] => await HostChild.RunAsync(folder, bridge),
             [HostChild.ContainerVerb, var folder, var bridge, var agent] => await HostChild.RunAsync(folder, bridge, agent),
+            [ChaosChild.Verb, var folder, var bridge, var driver, var snapshots, var agent] => await ChaosChild.RunAsync(folder, bridge, driver, snapshots, agent),
             [FakeVmm.Verb, .. var rest] => await FakeVmm.RunAsync(rest),
             _ => await ConsoleRunner.Run(arguments),
         };

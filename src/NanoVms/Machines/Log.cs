@@ -34,6 +34,12 @@ internal static partial class Log
     [LoggerMessage(10, LogLevel.Debug, "Machine {Machine} keeps the memory of its start: {Reason}")]
     public static partial void MemoryKept(ILogger logger, string machine, string reason);
 
+    [LoggerMessage(12, LogLevel.Warning, "Machine {Machine}: its state file could not be written: {Reason}")]
+    public static partial void StateNotWritten(ILogger logger, string machine, string reason);
+
+    [LoggerMessage(13, LogLevel.Warning, "Machine {Machine} was being saved when its host ended, and may be still for a minute: {Reason}")]
+    public static partial void NotThawed(ILogger logger, string machine, string reason);
+
     [LoggerMessage(11, LogLevel.Debug, "Machine {Machine} was not told the names of its group: {Reason} The next try is in {Delay}.")]
     public static partial void NamesNotTold(ILogger logger, string machine, string reason, TimeSpan delay);
 }

@@ -54,7 +54,8 @@ internal sealed record MachineFolder(MachineContext Context, IReadOnlyList<Machi
         var records = Read(options.Folder);
         var alive = records.Where(r => r is { Phase: MachinePhase.Running, Process.IsAlive: true }).DistinctBy(r => r.Place).ToList();
         var ended = records
-            .Where(r => r.Phase == MachinePhase.Ended || (r is { Phase: MachinePhase.Running } && !alive.Contains(r)))
+            // One whose end was asked for has no failure to tell of: it is removed with the orphans.
+            .Where(r => !r.IsStopping && (r.Phase == MachinePhase.Ended || (r is { Phase: MachinePhase.Running } && !alive.Contains(r))))
             .Select(r => r.Phase == MachinePhase.Ended ? r : r with { Phase = MachinePhase.Ended, FailureReason = WhyDead(r) })
             .ToList();
 

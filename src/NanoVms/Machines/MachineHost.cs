@@ -15,6 +15,9 @@ namespace NanoVms.Machines;
 /// </summary>
 public sealed class MachineHost : IAsyncDisposable
 {
+    /// <summary>For a stop that a crash of the host cut: how much grace was left is not known.</summary>
+    private static readonly TimeSpan StopGrace = TimeSpan.FromSeconds(10);
+
     private readonly MachineHostOptions _options;
     private readonly MachineContext _context;
     private readonly FileStream _lock;
@@ -302,7 +305,11 @@ public sealed class MachineHost : IAsyncDisposable
         var agent = new AgentLink(parts.Record.Id, hypervisor, _context.Logger, _context.Time);
         var life = Add(new MachineLife(_context, parts, hypervisor, agent, () => Forget(parts.Record.Id)));
         var state = await MachineFolder.ConnectAsync(hypervisor, _context.Time, cancellationToken);
+        if (parts.Record.IsSaving)
+            state = await new MachineSaving(_context, parts, life, hypervisor).GoOnAsync(state);
         life.Follow(state);
+        if (parts.Record.IsStopping)
+            _ = life.StopAsync(StopGrace);
         Log.Adopted(_context.Logger, parts.Record.Id, parts.Record.Spec.Name, state);
     }
 

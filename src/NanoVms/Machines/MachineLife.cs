@@ -229,7 +229,7 @@ internal sealed class MachineLife
             if (!stopping)
             {
                 await _hypervisor.TerminateAsync();
-                _parts.Update(r => r with { Phase = MachinePhase.Ended, FailureReason = reason });
+                _parts.UpdateIfPossible(r => r with { Phase = MachinePhase.Ended, FailureReason = reason });
                 _state = MachineState.Failed;
                 Log.Ended(_context.Logger, Record.Id, Record.Spec.Name, console.Length == 0 ? reason : $"{reason} Its console ended with:\n{console}");
             }
@@ -261,7 +261,7 @@ internal sealed class MachineLife
             {
                 var agent = await GetAgentAsync(_gone.Token);
                 var exit = agent.Info.MainExit ?? await agent.MainExited.WaitAsync(_gone.Token);
-                _parts.Update(r => r with { Exit = exit });
+                _parts.UpdateIfPossible(r => r with { Exit = exit });
                 if (_state == MachineState.Running)
                     _state = MachineState.Stopped;
                 SetExited(exit);
@@ -282,6 +282,7 @@ internal sealed class MachineLife
     /// <summary>Steps: 1 the main process, 2 power off for the sake of drives, 3 removal.</summary>
     private async Task StopCoreAsync()
     {
+        _parts.UpdateIfPossible(r => r with { IsStopping = true });
         if (_hypervisor is not null && !_ended.Task.IsCompleted)
         {
             try

@@ -33,6 +33,22 @@ internal sealed class MachineParts(MachineContext context, MachineRecord record)
         }
     }
 
+    /// <summary>
+    /// As <see cref="Update"/>, for what is true whether or not it can be written down: on a full disk this process knows it, and the next
+    /// one finds it out again.
+    /// </summary>
+    public void UpdateIfPossible(Func<MachineRecord, MachineRecord> change)
+    {
+        try
+        {
+            Update(change);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            Log.StateNotWritten(context.Logger, _record.Id, e.Message);
+        }
+    }
+
     /// <summary>Makes the folder with its state file: before anything else, so that all that follows is found after a crash.</summary>
     public void Create()
     {
@@ -45,6 +61,7 @@ internal sealed class MachineParts(MachineContext context, MachineRecord record)
     {
         if (_record.Process is { } process)
             await TryAsync("process", () => CgroupFreezer.KillAsync(process, context.Time, CancellationToken.None));
+        await TryAsync("processes", () => context.CgroupOf(_record.Id).KillRestAsync(context.Time, CancellationToken.None));
         await TryAsync("driver", () => context.Drivers.Of(_record).RemoveAsync(Folder, _record, CancellationToken.None));
         // After the process, which has them open.
         await TryAsync("PCI devices", () =>

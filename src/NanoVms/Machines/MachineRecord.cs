@@ -60,6 +60,12 @@ internal sealed record MachineRecord
     /// <summary>PCI devices that are the machine's, written down before they are taken from the computer.</summary>
     public IReadOnlyList<PciLoan> PciLoans { get; init => field = value ?? []; } = [];
 
+    /// <summary>True while a snapshot keeps the guest still: after a crash it is told to go on.</summary>
+    public bool IsSaving { get; init; }
+
+    /// <summary>True once somebody has asked for its end: after a crash that goes on.</summary>
+    public bool IsStopping { get; init; }
+
     public string? FailureReason { get; init; }
 
     /// <summary>How the main process or the machine ended, once that is known.</summary>

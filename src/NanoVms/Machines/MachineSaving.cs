@@ -32,12 +32,14 @@ internal sealed class MachineSaving(MachineContext context, MachineParts parts, 
             var agent = await life.GetAgentAsync(limit.Token);
             try
             {
+                parts.Update(r => r with { IsSaving = true });
                 await agent.FreezeAsync(FreezeLimit, limit.Token);
                 await SaveAsync(folder, cancellationToken);
             }
             finally
             {
                 await ThawAsync();
+                parts.UpdateIfPossible(r => r with { IsSaving = false });
             }
         }
         catch (Exception e) when (e is AgentException or HypervisorException or IOException or UnauthorizedAccessException)
@@ -48,6 +50,25 @@ internal sealed class MachineSaving(MachineContext context, MachineParts parts, 
         {
             throw new MachineException($"Machine {record.Id} was not snapshotted: it ended, or its agent did not answer.", e) { IsTransient = true };
         }
+    }
+
+    /// <summary>Lets a guest go on that a host which is gone was saving. It does so by itself, but only after a minute.</summary>
+    public async Task<MachineState> GoOnAsync(MachineState state)
+    {
+        try
+        {
+            if (state == MachineState.Paused)
+                await hypervisor.ResumeAsync(CancellationToken.None);
+            state = MachineState.Running;
+            await ThawAsync();
+            parts.Update(r => r with { IsSaving = false });
+        }
+        catch (Exception e) when (e is AgentException or HypervisorException or OperationCanceledException or IOException or UnauthorizedAccessException)
+        {
+            Log.NotThawed(context.Logger, parts.Record.Id, e.Message);
+        }
+
+        return state;
     }
 
     private async Task SaveAsync(string folder, CancellationToken cancellationToken)

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging;
+using NanoVms.Commands;
 
 namespace NanoVms.Machines.Cgroups;
 
@@ -64,6 +65,40 @@ internal sealed class MachineCgroup(CgroupLayout layout, string hostId, string m
         {
             return false;
         }
+    }
+
+    /// <summary>
+    /// Kills whatever is left in the groups. The machine's process that we know takes all others with it, but where a start was cut short
+    /// there may be one that we do not know.
+    /// </summary>
+    public async Task KillRestAsync(TimeProvider time, CancellationToken cancellationToken)
+    {
+        var started = time.GetTimestamp();
+        while (Members() is { Count: > 0 } members && time.GetElapsedTime(started) < RemoveLimit)
+        {
+            foreach (var member in members)
+                await CgroupFreezer.KillAsync(member, time, cancellationToken);
+        }
+    }
+
+    private List<ProcessIdentity> Members()
+    {
+        var members = new List<ProcessIdentity>();
+        foreach (var folder in layout.Mounts.Select(mount => Path.Combine(mount, Parent, hostId, machineId)))
+        {
+            try
+            {
+                members.AddRange(File.ReadLines(Path.Combine(folder, "cgroup.procs"))
+                    .Select(line => int.TryParse(line, CultureInfo.InvariantCulture, out var id) ? ProcessIdentity.Of(id) : null)
+                    .OfType<ProcessIdentity>());
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // Not in this hierarchy.
+            }
+        }
+
+        return [.. members.DistinctBy(member => member.Id)];
     }
 
     /// <summary>Takes the groups away; the kernel needs a moment after the last process ended.</summary>
