@@ -81,6 +81,7 @@ public sealed class TestPlatform : IAsyncLifetime
             await MachineHost.DestroyAsync(BytePort.Server.Hosting.Machines.Options(_options, new ImageStore(_options.CacheFolder)), NullLoggerFactory.Instance, TimeProvider.System, default);
         }
 
+        new ImageStore(_options.CacheFolder).Forget($"platform-{_node.Id}");
         await _postgres.StopAsync(default);
         _node.Dispose();
         Directory.Delete(_folder, true);

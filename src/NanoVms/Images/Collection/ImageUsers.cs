@@ -51,7 +51,8 @@ internal sealed class ImageUsers(string store, StoreGate gate, TimeProvider time
             var record = SafeFile.ReadJson(path, CollectionJson.Default.ImageUserRecord)
                 ?? throw new ImageException($"{path} cannot be read, so it is not known what its platform needs. Delete the file if that platform is gone.");
             var isThere = Directory.Exists(record.User.Folder);
-            if (!isThere && time.GetUtcNow() - record.SeenAt > Patience)
+            var needsNothing = record.User.Needs.Count + record.Found.Count == 0;
+            if (!isThere && (needsNothing || time.GetUtcNow() - record.SeenAt > Patience))
             {
                 if (keep)
                     File.Delete(path);

@@ -40,9 +40,9 @@ internal sealed class Trash(string store)
                 else
                     File.Delete(path);
             }
-            catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+            catch (IOException)
             {
-                // Another process empties it too.
+                // Another process empties it too, or a program still writes: the next time takes what is left.
             }
         }
     }

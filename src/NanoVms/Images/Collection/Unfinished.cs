@@ -5,6 +5,8 @@ namespace NanoVms.Images.Collection;
 /// <summary>What processes that died left half made: their folders are those whose lock nobody holds.</summary>
 internal sealed class Unfinished(string store, TimeProvider time)
 {
+    private readonly Trash _trash = new(store);
+
     // What has no lock is somebody's for as long as this; nothing takes longer.
     private static readonly TimeSpan LongestWork = TimeSpan.FromDays(1);
 
@@ -29,10 +31,12 @@ internal sealed class Unfinished(string store, TimeProvider time)
                 file.Delete();
         }
 
+        if (!dryRun)
+            _trash.Empty();
         return items;
     }
 
-    private static async Task ClearAsync(string work, string lockPath, List<CollectedItem> items, bool dryRun, CancellationToken cancellationToken)
+    private async Task ClearAsync(string work, string lockPath, List<CollectedItem> items, bool dryRun, CancellationToken cancellationToken)
     {
         try
         {
@@ -45,7 +49,8 @@ internal sealed class Unfinished(string store, TimeProvider time)
                 return;
             foreach (var mount in mounts)
                 await CommandRunner.RunCheckedAsync(new Command("umount", "--lazy", "--", mount), cancellationToken);
-            Directory.Delete(work, recursive: true);
+            // Programs that outlived whoever started them lose their way by this; they could fill the folder while it is deleted.
+            _ = _trash.Take(work);
         }
         catch (IOException) when (Directory.Exists(work))
         {
