@@ -17,7 +17,7 @@ internal static class ImageEndpoints
     public static void MapImages(this IEndpointRouteBuilder app)
     {
         var group = app.MapGroup("/api/v1/images").WithTags("images").RequireAuthorization();
-        group.MapGet("", ListAsync).WithName("listImages").WithSummary("Stacks, images of registries, kernels and initramfs, with what needs them");
+        group.MapGet("", ListAsync).WithName("listImages").WithSummary("Stacks, images of registries, kernels, initramfs and systems of the catalogue, with what needs them");
         group.MapPost("pull", PullAsync).WithName("pullImage")
             .WithSummary("Fetch an image of a registry; with 'Accept: text/event-stream' live, as events 'progress', then 'image' or 'error'")
             .Produces<ImageView>().WithProblems();

@@ -75,7 +75,7 @@ internal sealed class ImageService(
             ? await images.BuildAsync(request.Reference, $"{request.Reference}.yaml", recipe, progress, cancellationToken)
             : await images.GetStackAsync(request.Reference, progress, cancellationToken);
         Log.Changed(logger, stack.Reference, "made", caller.UserId);
-        return await ViewAsync(found => found.Kind == ImageKind.Stack && found.Digest == stack.Digest, isAdministrator: true, cancellationToken);
+        return await ViewAsync(found => found.Kind == ImageKind.Stack && $"{found.Reference}+{found.Digest}" == stack.Reference, isAdministrator: true, cancellationToken);
     }
 
     /// <exception cref="ImageException">There is none, or something needs it.</exception>

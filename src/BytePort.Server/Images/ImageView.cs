@@ -2,7 +2,7 @@ using NanoVms.Images.Collection;
 
 namespace BytePort.Server.Images;
 
-/// <param name="Kind">stack, oci, kernel or initramfs.</param>
+/// <param name="Kind">stack, oci, kernel, initramfs or system.</param>
 /// <param name="Size">Bytes; layers that it shares with other images count in each.</param>
 /// <param name="Private">It was fetched with credentials, and is for the teams alone that have shown some.</param>
 /// <param name="NeededBy">Why it cannot be removed; for administrators.</param>

@@ -33,7 +33,7 @@ public sealed class SystemStore(ImageStore images, string? file = null)
     }
 
     /// <summary>The layers of one, lowest first; fetched and made when they are not there yet.</summary>
-    /// <param name="use">Keeps an image of a registry until it is needed by a machine; null for nothing.</param>
+    /// <param name="use">Keeps it until a machine stands on it; null for a use that ends with the call.</param>
     /// <exception cref="ImageException">There is none of that name, it cannot be had, or it is not what the catalogue says.</exception>
     public async Task<IReadOnlyList<string>> GetAsync(string name, IProgress<string>? progress, CancellationToken cancellationToken, ImageLease? use = null)
     {
@@ -45,12 +45,14 @@ public sealed class SystemStore(ImageStore images, string? file = null)
             return (await images.PullAsync(registry.Image, null, progress, cancellationToken, use)).Layers;
 
         var path = PathOf(entry);
-        if (File.Exists(path))
+        using var own = use is null ? images.BeginUse() : null;
+        var lease = use ?? own!;
+        if (await lease.TryUseAsync([path], cancellationToken))
             return [path];
         var aside = Directory.CreateDirectory(Path.Combine(Layers, "aside")).FullName;
         var work = Path.Combine(aside, Path.GetFileNameWithoutExtension(path));
         using var held = await FileLock.AcquireAsync(work + ".lock", () => progress?.Report($"Another process makes {name}: waiting."), cancellationToken);
-        if (File.Exists(path))
+        if (await lease.TryUseAsync([path], cancellationToken))
             return [path];
         if (Directory.Exists(work))
             Directory.Delete(work, recursive: true);
@@ -59,7 +61,9 @@ public sealed class SystemStore(ImageStore images, string? file = null)
         {
             progress?.Report($"Fetching {entry.Title}");
             await MakeAsync(entry, work, path, cancellationToken);
-            return [path];
+            return await lease.TryUseAsync([path], cancellationToken)
+                ? [path]
+                : throw new ImageException($"{entry.Title} was removed as soon as it was made. Try again.") { IsTransient = true };
         }
         catch (CommandException e)
         {

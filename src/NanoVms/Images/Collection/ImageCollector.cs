@@ -49,7 +49,7 @@ internal sealed class ImageCollector(string folder, StackStore stacks, OciStore 
         return new CollectionResult(items, items.Sum(item => item.Bytes));
     }
 
-    /// <summary>Removes one stack or image of a registry, and its layers that nothing else has.</summary>
+    /// <summary>Removes one stack, image of a registry or operating system, and its layers that nothing else has.</summary>
     /// <exception cref="ImageException">There is none, or something needs it.</exception>
     public async Task<CollectionResult> RemoveAsync(string reference, CancellationToken cancellationToken)
     {
@@ -126,7 +126,7 @@ internal sealed class ImageCollector(string folder, StackStore stacks, OciStore 
     {
         foreach (var found in gone)
         {
-            var whole = found.Image.Kind is ImageKind.Kernel or ImageKind.Initramfs;
+            var whole = found.Image.Kind is ImageKind.Kernel or ImageKind.Initramfs or ImageKind.System;
             items.Add(new CollectedItem(WordOf(found.Image.Kind), found.Image.Digest.Length == 0 || whole ? found.Image.Reference : $"{found.Image.Reference} ({Short(found.Image.Digest)})", whole ? found.Image.Size : 0));
             if (!dryRun)
                 _ = _trash.Take(found.Record);
@@ -145,7 +145,7 @@ internal sealed class ImageCollector(string folder, StackStore stacks, OciStore 
 
     private static List<StoredFiles> Find(StoreContent content, string reference)
     {
-        var images = content.Images.Where(found => found.Image.Kind is ImageKind.Stack or ImageKind.Oci).ToList();
+        var images = content.Images.Where(found => found.Image.Kind is ImageKind.Stack or ImageKind.Oci or ImageKind.System).ToList();
         var found = images.Where(image => image.IsCalled(reference)).ToList();
         if (found.Count == 0)
             found = [.. images.Where(image => image.Image.Kind == ImageKind.Stack && image.Image.Reference.StartsWith(reference + "@", StringComparison.Ordinal))];
@@ -169,6 +169,7 @@ internal sealed class ImageCollector(string folder, StackStore stacks, OciStore 
         ImageKind.Stack => "stack",
         ImageKind.Oci => "oci",
         ImageKind.Kernel => "kernel",
+        ImageKind.System => "system",
         _ => "initramfs",
     };
 

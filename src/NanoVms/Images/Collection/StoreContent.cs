@@ -45,6 +45,8 @@ internal sealed class StoreContent
         foreach (var archive in Enumerate(Path.Combine(folder, "initramfs"), "*.cpio"))
             images.Add(Of(ImageKind.Initramfs, Path.GetFileNameWithoutExtension(archive), Path.GetFileNameWithoutExtension(archive), archive, [archive], null));
 
+        foreach (var layer in Enumerate(Path.Combine(folder, "systems"), "*.erofs"))
+            images.Add(Of(ImageKind.System, Path.GetFileNameWithoutExtension(layer), "", layer, [layer], null));
         var needed = needs.SelectMany(need => need.Files).ToHashSet(StringComparer.Ordinal);
         return new StoreContent(folder)
         {

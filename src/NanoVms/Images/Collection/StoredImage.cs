@@ -11,6 +11,9 @@ public enum ImageKind
     Kernel,
 
     Initramfs,
+
+    /// <summary>An operating system of the catalogue.</summary>
+    System,
 }
 
 /// <summary>An image of a store.</summary>
@@ -31,7 +34,7 @@ public sealed record StoredImage(
     IReadOnlyList<string>? Owners);
 
 /// <summary>Something that a collection removed, or would remove.</summary>
-/// <param name="Kind"><c>stack</c>, <c>oci</c>, <c>layer</c>, <c>kernel</c>, <c>initramfs</c> or <c>unfinished</c>. Words are only ever added.</param>
+/// <param name="Kind"><c>stack</c>, <c>oci</c>, <c>layer</c>, <c>kernel</c>, <c>initramfs</c>, <c>system</c> or <c>unfinished</c>. Words are only ever added.</param>
 /// <param name="Bytes">On the disk; those of a stack or an image are in its layers.</param>
 public sealed record CollectedItem(string Kind, string Name, long Bytes);
 

@@ -14,7 +14,7 @@ internal sealed class Unfinished(string store, TimeProvider time)
     public async Task<IReadOnlyList<CollectedItem>> ClearAsync(bool dryRun, CancellationToken cancellationToken)
     {
         var items = new List<CollectedItem>();
-        foreach (var folder in (string[])[Path.Combine(store, "stacks", "aside"), Path.Combine(store, "oci", "aside")])
+        foreach (var folder in (string[])[Path.Combine(store, "stacks", "aside"), Path.Combine(store, "oci", "aside"), Path.Combine(store, "systems", "aside")])
         {
             foreach (var work in Folders(folder, "*"))
                 await ClearAsync(work, Path.Combine(folder, Path.GetFileName(work) + ".lock"), items, dryRun, cancellationToken);

@@ -44,7 +44,7 @@ internal sealed record StackRecipe
 
     /// <summary>Changes with everything that a machine sees of the stack.</summary>
     /// <param name="below">Key of the image below, or null.</param>
-    public string ImageKey(string version, string? below) => Hash(LayerKey(version), below, User, Environment);
+    public string ImageKey(string version, string? below) => Hash(Name, LayerKey(version), below, User, Environment);
 
     private static string Hash(params object?[] parts) =>
         Convert.ToHexStringLower(SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(parts)))[..16];

@@ -174,7 +174,7 @@ public sealed class ImageCollectorTests
     }
 
     [Fact]
-    public async Task CollectAsync_KernelsAndInitramfs_OnlyOldOnesGo()
+    public async Task CollectAsync_KernelsInitramfsAndSystems_OnlyOldOnesGo()
     {
         using var store = await TestStore.CreateAsync();
         _ = await store.GetAsync("base");
@@ -190,9 +190,10 @@ public sealed class ImageCollectorTests
         var archives = Directory.CreateDirectory(Path.Combine(store.Store.Folder, "initramfs")).FullName;
         foreach (var name in (string[])["a", "b"])
             Old(store, Path.Combine(archives, name + ".cpio"));
+        Old(store, Path.Combine(Directory.CreateDirectory(Path.Combine(store.Store.Folder, "systems")).FullName, "alpine-1.erofs"));
         await store.Store.RegisterAsync(ImageUsers.OfMachines(store.Folder, [Path.Combine(archives, "b.cpio")]), Token);
 
-        Assert.Equal(["kernel 6.1.0-1", "initramfs a"], await store.CollectAsync(Week));
+        Assert.Equal(["kernel 6.1.0-1", "initramfs a", "system alpine-1"], await store.CollectAsync(Week));
         Assert.True(File.Exists(Path.Combine(archives, "b.cpio")));
     }
 
