@@ -10,6 +10,7 @@ internal sealed class MachineSaving(MachineContext context, MachineParts parts, 
 {
     private const int SeedBytes = 64;
     private static readonly TimeSpan ThawLimit = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(50);
 
     /// <summary>After this a guest goes on by itself, should the host die meanwhile.</summary>
     private static readonly TimeSpan FreezeLimit = TimeSpan.FromMinutes(1);
@@ -58,7 +59,7 @@ internal sealed class MachineSaving(MachineContext context, MachineParts parts, 
         try
         {
             if (state == MachineState.Paused)
-                await hypervisor.ResumeAsync(CancellationToken.None);
+                await ResumeAsync();
             state = MachineState.Running;
             await ThawAsync();
             parts.Update(r => r with { IsSaving = false });
@@ -69,6 +70,24 @@ internal sealed class MachineSaving(MachineContext context, MachineParts parts, 
         }
 
         return state;
+    }
+
+    /// <summary>A hypervisor that is still writing its devices' state down refuses to go on until that is done.</summary>
+    private async Task ResumeAsync()
+    {
+        var started = context.Time.GetTimestamp();
+        while (true)
+        {
+            try
+            {
+                await hypervisor.ResumeAsync(CancellationToken.None);
+                return;
+            }
+            catch (HypervisorException) when (context.Time.GetElapsedTime(started) < ThawLimit)
+            {
+                await Task.Delay(Retry, context.Time, CancellationToken.None);
+            }
+        }
     }
 
     private async Task SaveAsync(string folder, CancellationToken cancellationToken)

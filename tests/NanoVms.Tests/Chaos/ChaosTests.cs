@@ -15,6 +15,9 @@ namespace NanoVms.Tests.Chaos;
 public sealed class ChaosTests : IDisposable
 {
     private static readonly TimeSpan Soon = TimeSpan.FromSeconds(20);
+    /// <summary>A container whose first process is gone and whose agent never came is given up after the time a boot may take.</summary>
+    private static readonly TimeSpan BootLimit = TimeSpan.FromSeconds(90);
+
     private static readonly int Instants = int.Parse(Environment.GetEnvironmentVariable("NANOVMS_CHAOS") ?? "2");
 
     private readonly string _snapshots = Directory.CreateTempSubdirectory("nanovms-chaos-").FullName;
@@ -51,7 +54,7 @@ public sealed class ChaosTests : IDisposable
             try
             {
                 // It may have been just too late.
-                var machine = await start.WaitAsync(TimeSpan.FromSeconds(60));
+                var machine = await start.WaitAsync(BootLimit);
                 if (process is not null)
                     Assert.Contains("signal 9", (await machine.Exited.WaitAsync(Soon)).Reason, StringComparison.Ordinal);
                 await machine.StopAsync(TimeSpan.Zero, CancellationToken.None);

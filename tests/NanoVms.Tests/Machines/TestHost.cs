@@ -72,7 +72,7 @@ internal sealed class TestHost : IAsyncDisposable
                 left.AddRange(Directory.EnumerateDirectories(groups));
         }
 
-        left.AddRange(LoopDevice.Labels().Where(label => label == "nanovms-layer" || label.StartsWith("nanovms-", StringComparison.Ordinal)));
+        left.AddRange(LoopDevices());
         left.AddRange((await File.ReadAllLinesAsync("/proc/self/mountinfo")).Where(line => line.Contains(Options.Folder, StringComparison.Ordinal)));
         var rules = await CommandRunner.RunCheckedAsync(new Command("nft", "list", "set", "bridge", $"byteport_{HostId}", "guests"), CancellationToken.None);
         left.AddRange(rules.StandardOutput.Split('\n').Where(line => line.Contains($"\"bp{HostId}-", StringComparison.Ordinal)));
@@ -90,13 +90,22 @@ internal sealed class TestHost : IAsyncDisposable
         await MachineHost.DestroyAsync(Options, NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None);
     }
 
+    /// <summary>Devices of this host's files; and those of layers, which all hosts of the computer share, unless another host has machines.</summary>
+    private IEnumerable<string> LoopDevices()
+    {
+        var files = Directory.EnumerateDirectories("/sys/block", "loop*").Select(path => ReadOrEmpty(path + "/loop/backing_file")).ToList();
+        var own = files.Where(file => file.Contains(Options.Folder, StringComparison.Ordinal));
+        var labels = LoopDevice.Labels();
+        return own.Concat(labels.All(label => label == "nanovms-layer") ? labels : []);
+    }
+
     private static string ReadOrEmpty(string path)
     {
         try
         {
             return File.ReadAllText(path);
         }
-        catch (IOException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             return "";
         }

@@ -43,7 +43,7 @@ internal sealed class QemuProcess : IHypervisor
             // It answers, so it has started and opens nothing by name any more.
             await StripAsync();
             _watching = WatchAsync(monitor, _stop.Token);
-            return status is "paused" or "inmigrate" ? MachineState.Paused : MachineState.Running;
+            return status is "paused" or "inmigrate" or "finish-migrate" or "postmigrate" ? MachineState.Paused : MachineState.Running;
         }
         catch
         {

@@ -115,6 +115,8 @@ internal sealed class MachineCgroup(CgroupLayout layout, string hostId, string m
                 }
                 catch (IOException) when (time.GetElapsedTime(started) < RemoveLimit)
                 {
+                    // A child of a killed start may have joined only now.
+                    await KillRestAsync(time, cancellationToken);
                     await Task.Delay(TimeSpan.FromMilliseconds(5), time, cancellationToken);
                 }
                 catch (IOException e)
