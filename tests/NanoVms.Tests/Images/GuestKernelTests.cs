@@ -9,7 +9,7 @@ public sealed class GuestKernelTests
     [Fact]
     public async Task PrepareAsync_DebianKernel_IsElfWithModulesInOrder()
     {
-        var kernel = await GuestKernel.PrepareAsync(ImageStore.DefaultFolder, null, TestContext.Current.CancellationToken);
+        var kernel = await GuestKernel.PrepareDistributionAsync(ImageStore.DefaultFolder, null, TestContext.Current.CancellationToken);
         await using var file = File.OpenRead(kernel.VmlinuxPath);
         var magic = new byte[4];
         await file.ReadExactlyAsync(magic, TestContext.Current.CancellationToken);
@@ -35,7 +35,7 @@ public sealed class GuestKernelTests
 
     [Fact]
     public void CommandLine_Tcg_IsAsMeasured() => Assert.Equal(
-        "panic=-1 reboot=t quiet tsc_early_khz=2300000 tsc=reliable cryptomgr.notests no_timer_check i8042.noaux i8042.nokbd mitigations=off console=ttyS0",
+        "panic=-1 reboot=t quiet tsc_early_khz=2300000 tsc=reliable cryptomgr.notests no_timer_check i8042.noaux i8042.nokbd mitigations=off noreplace-smp console=ttyS0",
         GuestKernel.CommandLine(2_300_000, hardware: false, console: true));
 
     [Fact]
