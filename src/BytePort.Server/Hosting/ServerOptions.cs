@@ -38,6 +38,9 @@ internal sealed record ServerOptions
 
     public string ListenHost => Listen[..Listen.LastIndexOf(':')];
 
+    /// <summary>True when every team may start machines by the container driver; else administrators alone.</summary>
+    public bool ContainersForAll { get; init; }
+
     public int ListenPort => int.Parse(Listen[(Listen.LastIndexOf(':') + 1)..], System.Globalization.CultureInfo.InvariantCulture);
 
     /// <summary>The domain under which apps get their names: <c>name.localhost</c>.</summary>
@@ -104,6 +107,12 @@ internal sealed record ServerOptions
             errors.Add($"--image-gc (or BYTEPORT_IMAGE_GC) is '{collect}'; it must be 'off', or the number of days, 1 to 3650, after which an image that nothing needs is removed.");
         }
 
+        var containers = NullIfEmpty(environment("BYTEPORT_CONTAINERS")) ?? "administrators";
+        if (containers is not ("administrators" or "all"))
+        {
+            errors.Add($"BYTEPORT_CONTAINERS is '{containers}'; it must be 'administrators' or 'all': who may start machines that share the computer's kernel.");
+        }
+
         var agent = values.GetValueOrDefault("--agent") ?? environment("BYTEPORT_AGENT") ?? Path.Combine(AppContext.BaseDirectory, "nanovms-agent");
         if (errors.Count > 0)
         {
@@ -120,6 +129,7 @@ internal sealed record ServerOptions
             SamplesFolder = values.TryGetValue("--samples", out var samples) ? Path.GetFullPath(samples) : null,
             AgentPath = Path.GetFullPath(agent),
             CollectAfter = collect == "off" ? null : TimeSpan.FromDays(int.Parse(collect, System.Globalization.CultureInfo.InvariantCulture)),
+            ContainersForAll = containers == "all",
             Down = down,
         };
     }

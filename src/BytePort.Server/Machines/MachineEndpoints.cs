@@ -1,6 +1,7 @@
 using BytePort.Server.Accounts;
 using BytePort.Server.Api;
 using BytePort.Server.Database;
+using BytePort.Server.Hosting;
 using BytePort.Server.Machines.Templates;
 using Microsoft.AspNetCore.Http.HttpResults;
 using NanoVms.Images;
@@ -76,11 +77,12 @@ internal static class MachineEndpoints
         TypedResults.Ok(new MachineList(await MachineView.ListAsync(caller.TeamId, db, host, cancellationToken)));
 
     private static Task<IResult> SpawnAsync(
-        SpawnMachine body, HttpContext context, Caller caller, MachineService machines, TemplateStore templates, PlatformDb db, CancellationToken cancellationToken) => AnswerAsync(async () =>
+        SpawnMachine body, HttpContext context, Caller caller, MachineService machines, TemplateStore templates, PlatformDb db, ServerOptions options, CancellationToken cancellationToken) => AnswerAsync(async () =>
     {
         var request = await ReadAsync(body, caller, templates, cancellationToken);
         if (request.PciDevices.Count + request.PciKinds.Count > 0)
             await PciEndpoints.RequireAdministratorAsync(caller, db, cancellationToken);
+        await RequireOwnKernelAsync(request, caller, db, options, cancellationToken);
         if (body.DryRun is true)
         {
             await machines.CheckAsync(caller.TeamId, request, cancellationToken);
@@ -92,6 +94,16 @@ internal static class MachineEndpoints
         var machine = await machines.SpawnAsync(caller.TeamId, request, cancellationToken);
         return TypedResults.Created($"/api/v1/machines/{machine.Id}", MachineView.Of(machine));
     });
+
+    /// <summary>A container shares the computer's kernel with everybody else: whether a tenant may have one is the operator's to say.</summary>
+    private static async Task RequireOwnKernelAsync(MachineRequest request, Caller caller, PlatformDb db, ServerOptions options, CancellationToken cancellationToken)
+    {
+        if (request.Driver == "container" && !options.ContainersForAll && !await db.IsAdministratorAsync(caller, cancellationToken))
+        {
+            throw new MachineFaultException(
+                MachineFault.Forbidden, "Containers share the computer's kernel: only an administrator of the platform may start them here. Leave the driver out, or ask the operator for BYTEPORT_CONTAINERS=all.");
+        }
+    }
 
     private static Task<IResult> SystemsAsync(Caller caller, SystemStore systems) => AnswerAsync(() =>
     {
