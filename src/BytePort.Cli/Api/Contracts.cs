@@ -173,7 +173,7 @@ internal sealed record MachineStats(
     long NetworkReceived,
     long NetworkSent);
 
-internal sealed record MachineSnapshot(string Id, string Name, string Driver, int Cpus, int MemoryMiB, DateTimeOffset CreatedAt);
+internal sealed record MachineSnapshot(string Id, string Name, string Driver, int Cpus, int MemoryMiB, DateTimeOffset CreatedAt, string? Parent, long Bytes);
 
 internal sealed record RestoreRequest(string? Name, int Count);
 

@@ -15,11 +15,12 @@ internal static class SnapshotCommands
     public static Command CreateSnapshot(CliHost host)
     {
         var id = MachineCommand.CreateId();
-        var command = new Command("snapshot", "Save a machine and print the snapshot's id; the machine goes on.") { id };
+        var parent = new Option<string>("--parent") { HelpName = "SNAPSHOT", Description = "Keep only what differs from this snapshot, which must then stay." };
+        var command = new Command("snapshot", "Save a machine and print the snapshot's id; the machine goes on.") { id, parent };
         command.Runs(host, async (arguments, cancellationToken) =>
         {
             using var client = Connection.Open(host);
-            var snapshot = await TakeAsync(client, arguments.GetValue(id)!, cancellationToken);
+            var snapshot = await TakeAsync(client, arguments.GetValue(id)!, arguments.GetValue(parent), cancellationToken);
             if (arguments.Json)
                 host.Json(snapshot, ApiJson.Default.MachineSnapshot);
             else
@@ -49,12 +50,14 @@ internal static class SnapshotCommands
             else if (snapshots.Count == 0)
                 host.Note("No snapshots. Take one with: byteport machine snapshot ID");
             else
-                host.Table(["ID", "MACHINE", "DRIVER", "SIZE", "TAKEN"], snapshots.Select(snapshot => (string[])
+                host.Table(["ID", "MACHINE", "DRIVER", "SIZE", "ON DISK", "PARENT", "TAKEN"], snapshots.Select(snapshot => (string[])
                 [
                     snapshot.Id,
                     snapshot.Name,
                     snapshot.Driver,
                     string.Create(CultureInfo.InvariantCulture, $"{snapshot.Cpus} CPU, {snapshot.MemoryMiB} MiB"),
+                    string.Create(CultureInfo.InvariantCulture, $"{snapshot.Bytes / 1e6:0} MB"),
+                    snapshot.Parent ?? "",
                     Age.Since(snapshot.CreatedAt, host.Time),
                 ]));
             return ExitCode.Ok;
@@ -85,7 +88,7 @@ internal static class SnapshotCommands
         command.Runs(host, async (arguments, cancellationToken) =>
         {
             using var client = Connection.Open(host);
-            var snapshot = await TakeAsync(client, arguments.GetValue(id)!, cancellationToken);
+            var snapshot = await TakeAsync(client, arguments.GetValue(id)!, null, cancellationToken);
             try
             {
                 return await RestoreAsync(host, client, arguments, snapshot.Id, arguments.GetValue(name), arguments.GetValue(count), cancellationToken);
@@ -98,8 +101,8 @@ internal static class SnapshotCommands
         return command;
     }
 
-    private static Task<MachineSnapshot> TakeAsync(ApiClient client, string id, CancellationToken cancellationToken) =>
-        client.PostAsync($"{MachineCommand.PathOf(id)}/snapshots", null, ApiJson.Default.MachineSnapshot, AnswerTime, cancellationToken);
+    private static Task<MachineSnapshot> TakeAsync(ApiClient client, string id, string? parent, CancellationToken cancellationToken) =>
+        client.PostAsync($"{MachineCommand.PathOf(id)}/snapshots{(parent is null ? "" : $"?parent={Uri.EscapeDataString(parent)}")}", null, ApiJson.Default.MachineSnapshot, AnswerTime, cancellationToken);
 
     private static async Task<ExitCode> RestoreAsync(
         CliHost host, ApiClient client, CommandArguments arguments, string snapshot, string? name, int count, CancellationToken cancellationToken)

@@ -119,10 +119,10 @@ internal sealed class MachineService(
 
     /// <summary>Saves a machine into a new folder and lets it go on.</summary>
     /// <exception cref="MachineFaultException">There is none, or it cannot be saved now.</exception>
-    public async Task SnapshotAsync(Guid team, string id, string folder, CancellationToken cancellationToken)
+    public async Task SnapshotAsync(Guid team, string id, string folder, string? parent, CancellationToken cancellationToken)
     {
         var machine = Get(team, id);
-        await WithFaultsAsync(machine, () => machine.SnapshotAsync(folder, cancellationToken));
+        await WithFaultsAsync(machine, () => machine.SnapshotAsync(folder, parent, cancellationToken));
     }
 
     /// <summary>Starts a machine from a snapshot of a machine by itself. Ports of the host stay with the machine that has them.</summary>

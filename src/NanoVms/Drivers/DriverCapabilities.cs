@@ -23,4 +23,7 @@ public enum DriverCapabilities
 
     /// <summary>PCI devices of the computer.</summary>
     PciDevices = 32,
+
+    /// <summary>Snapshots that hold only what differs from an earlier one.</summary>
+    IncrementalSnapshot = 64,
 }

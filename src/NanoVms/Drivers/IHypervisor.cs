@@ -33,8 +33,11 @@ internal interface IHypervisor : IAsyncDisposable
     Task ResumeAsync(CancellationToken cancellationToken);
 
     /// <summary>Writes memory and devices of the paused machine into a folder, from which <see cref="IMachineDriver.LaunchAsync"/> starts it again.</summary>
+    /// <param name="parent">
+    /// The folder of a snapshot from which nothing need be written that is the same there; only with <see cref="DriverCapabilities.IncrementalSnapshot"/>.
+    /// </param>
     /// <exception cref="HypervisorException">It refused, is gone, or cannot do this.</exception>
-    Task SaveAsync(string folder, CancellationToken cancellationToken);
+    Task SaveAsync(string folder, string? parent, CancellationToken cancellationToken);
 
     /// <summary>Finishes the start of a machine that was launched from such a folder; it stays paused.</summary>
     /// <exception cref="HypervisorException">It refused or is gone.</exception>

@@ -206,10 +206,15 @@ public sealed class Machine
     /// takes about as much room as the guest uses memory and disk, and stays when the machine goes.
     /// </summary>
     /// <exception cref="MachineException">It does not run, its driver or its agent cannot do this, the folder exists or has no room.</exception>
-    public async Task<MachineSnapshot> SnapshotAsync(string folder, CancellationToken cancellationToken)
+    public Task<MachineSnapshot> SnapshotAsync(string folder, CancellationToken cancellationToken) => SnapshotAsync(folder, null, cancellationToken);
+
+    /// <summary>The same, but keeps only what differs from an earlier snapshot, which must stay beside it.</summary>
+    /// <param name="parent">The folder of a snapshot in the same folder, of a machine with this driver and size of memory; null for a whole snapshot.</param>
+    /// <exception cref="MachineException">As above, or nothing can build on the parent.</exception>
+    public async Task<MachineSnapshot> SnapshotAsync(string folder, string? parent, CancellationToken cancellationToken)
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
-        await _life.SnapshotAsync(folder, cancellationToken);
+        await _life.SnapshotAsync(folder, parent, cancellationToken);
         return MachineSnapshot.Read(folder);
     }
 

@@ -34,7 +34,7 @@ internal static class MachineDisk
             return;
         try
         {
-            using var source = File.OpenHandle(Path.Combine(folder, SnapshotManifest.Disk));
+            using var source = SparseSource.Open(folder, SnapshotManifest.Disk);
             using var disk = File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite);
             SnapshotException.ThrowIfDamaged(folder, SnapshotManifest.Disk, snapshot.DiskSums, await SparseCopy.CopyAsync(source, disk, cancellationToken));
         }

@@ -115,12 +115,12 @@ internal sealed class MachineLife
     public Task PauseAsync(CancellationToken cancellationToken) => ChangeAsync(
         MachineState.Running,
         MachineState.Paused,
-        hypervisor => hypervisor.PauseAsync(cancellationToken),
+        hypervisor => hypervisor.PauseAsync(CancellationToken.None),
         cancellationToken);
 
     public async Task ResumeAsync(CancellationToken cancellationToken)
     {
-        await ChangeAsync(MachineState.Paused, MachineState.Running, hypervisor => hypervisor.ResumeAsync(cancellationToken), cancellationToken);
+        await ChangeAsync(MachineState.Paused, MachineState.Running, hypervisor => hypervisor.ResumeAsync(CancellationToken.None), cancellationToken);
         Names.Wake();
         try
         {
@@ -135,14 +135,14 @@ internal sealed class MachineLife
         }
     }
 
-    public async Task SnapshotAsync(string folder, CancellationToken cancellationToken)
+    public async Task SnapshotAsync(string folder, string? parent, CancellationToken cancellationToken)
     {
         await _changing.WaitAsync(cancellationToken);
         try
         {
             if (_state != MachineState.Running || _hypervisor is null)
                 throw new MachineException($"Machine {Record.Id} is {_state}; only a running machine can be snapshotted.");
-            await new MachineSaving(_context, _parts, this, _hypervisor).RunAsync(folder, cancellationToken);
+            await new MachineSaving(_context, _parts, this, _hypervisor).RunAsync(folder, parent, cancellationToken);
         }
         finally
         {

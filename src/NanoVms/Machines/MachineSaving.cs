@@ -17,11 +17,13 @@ internal sealed class MachineSaving(MachineContext context, MachineParts parts, 
 
     /// <summary>Steps: 1 the guest becomes still, 2 halts, 3 is saved, 4 goes on.</summary>
     /// <exception cref="MachineException">It cannot be saved; it goes on.</exception>
-    public async Task RunAsync(string folder, CancellationToken cancellationToken)
+    public async Task RunAsync(string folder, string? parent, CancellationToken cancellationToken)
     {
         var record = parts.Record;
         if (!context.Drivers.Of(record).Capabilities.HasFlag(DriverCapabilities.Snapshot))
             throw new MachineException($"Machine {record.Id} cannot be snapshotted: driver '{record.Driver}' cannot do that.");
+        if (parent is not null && !context.Drivers.Of(record).Capabilities.HasFlag(DriverCapabilities.IncrementalSnapshot))
+            throw new MachineException($"Machine {record.Id} cannot be snapshotted on another snapshot: driver '{record.Driver}' saves whole machines only.");
         if (record.PciLoans.Count > 0)
             throw new MachineException($"Machine {record.Id} cannot be snapshotted: what its PCI device {record.PciLoans[0].Address} holds cannot be saved.");
         if (record.Spec.Drives.FirstOrDefault(drive => !drive.ReadOnly) is { } drive)
@@ -35,13 +37,17 @@ internal sealed class MachineSaving(MachineContext context, MachineParts parts, 
             {
                 parts.Update(r => r with { IsSaving = true });
                 await agent.FreezeAsync(FreezeLimit, limit.Token);
-                await SaveAsync(folder, cancellationToken);
+                await SaveAsync(folder, parent, cancellationToken);
             }
             finally
             {
                 await ThawAsync();
                 parts.UpdateIfPossible(r => r with { IsSaving = false });
             }
+        }
+        catch (SnapshotException e)
+        {
+            throw new MachineException($"Machine {record.Id} was not snapshotted: {e.Message}", e);
         }
         catch (Exception e) when (e is AgentException or HypervisorException or IOException or UnauthorizedAccessException)
         {
@@ -90,14 +96,15 @@ internal sealed class MachineSaving(MachineContext context, MachineParts parts, 
         }
     }
 
-    private async Task SaveAsync(string folder, CancellationToken cancellationToken)
+    private async Task SaveAsync(string folder, string? parent, CancellationToken cancellationToken)
     {
-        // 2
-        await hypervisor.PauseAsync(cancellationToken);
+        // 2. Not canceled: an order that has gone out halts the guest whether or not somebody still waits for the answer.
+        cancellationToken.ThrowIfCancellationRequested();
+        await hypervisor.PauseAsync(CancellationToken.None);
         try
         {
             // 3
-            await SnapshotWriter.WriteAsync(folder, parts.Folder, parts.Record, hypervisor, context.Time, cancellationToken);
+            await SnapshotWriter.WriteAsync(folder, parent, parts.Folder, parts.Record, hypervisor, context.Time, cancellationToken);
         }
         finally
         {

@@ -10,6 +10,9 @@ internal sealed record SnapshotManifest
     public const string FileName = "snapshot.json";
     public const string Disk = "disk";
 
+    /// <summary>How many snapshots may build on each other in a row.</summary>
+    public const int MaxDepth = 16;
+
     public int Version { get; init; } = 1;
 
     public required DateTimeOffset CreatedAt { get; init; }
@@ -24,6 +27,15 @@ internal sealed record SnapshotManifest
 
     /// <summary>Sums of the pieces of the writable layer; null when the driver has none.</summary>
     public uint[]? DiskSums { get; init; }
+
+    /// <summary>The name of the folder beside this one that it builds on; null for a snapshot that is whole by itself.</summary>
+    public string? Parent { get; init; }
+
+    /// <summary>How many snapshots it builds on.</summary>
+    public int Depth { get; init; }
+
+    public string? ParentFolder(string folder) =>
+        Parent is null ? null : Path.Combine(Path.GetDirectoryName(Path.GetFullPath(folder))!, Path.GetFileName(Parent));
 
     /// <exception cref="SnapshotException">There is none, or it was made by a later version.</exception>
     public static SnapshotManifest Read(string folder)

@@ -13,49 +13,69 @@ namespace NanoVms.Snapshots;
 /// The sum of a piece is the CRC-32C (RFC 3720, B.4) of its granules that hold anything but zeroes, each after its offset. Where holes
 /// are does not matter: a file system may turn zeroes into holes and back.
 /// </remarks>
-internal static partial class SparseCopy
+internal static class SparseCopy
 {
-    private const int Granule = 64 << 10;
+    private const int Granule = SparseSource.Granule;
+
+    // Of as many granules as whole bytes of a map tell of: two pieces never write to one byte.
     private const long Piece = 16 << 20;
-    private const int SeekData = 3;
-    private const int NoData = 6;
 
     /// <summary>Copies to an empty file, which gets the same length. Returns the sum of each piece of 16 MiB.</summary>
     /// <exception cref="IOException">Reading or writing failed.</exception>
     public static Task<uint[]> CopyAsync(SafeFileHandle source, SafeFileHandle destination, CancellationToken cancellationToken) =>
-        RunAsync(source, destination, cancellationToken);
+        RunAsync(new SparseSource(source), destination, null, [], cancellationToken);
+
+    /// <summary>The same from a file of a snapshot.</summary>
+    /// <exception cref="IOException">Reading or writing failed.</exception>
+    public static Task<uint[]> CopyAsync(SparseSource source, SafeFileHandle destination, CancellationToken cancellationToken) =>
+        RunAsync(source, destination, null, [], cancellationToken);
+
+    /// <summary>The same without what a parent's file has in the same place. Returns the sums of the whole, and the map of what was left out.</summary>
+    /// <exception cref="IOException">Reading or writing failed.</exception>
+    public static async Task<(uint[] Sums, byte[] Shared)> CopyDifferenceAsync(
+        SafeFileHandle source, SafeFileHandle destination, SparseSource parent, CancellationToken cancellationToken)
+    {
+        var file = new SparseSource(source);
+        // A parent of another length shares nothing.
+        if (file.Length != parent.Length)
+            return (await RunAsync(file, destination, null, [], cancellationToken), []);
+        var shared = new byte[SparseSource.MapLength(file.Length)];
+        return (await RunAsync(file, destination, parent, shared, cancellationToken), shared);
+    }
 
     /// <summary>The sums of a file's pieces.</summary>
-    public static Task<uint[]> SumAsync(SafeFileHandle source, CancellationToken cancellationToken) => RunAsync(source, null, cancellationToken);
+    public static Task<uint[]> SumAsync(SafeFileHandle source, CancellationToken cancellationToken) =>
+        RunAsync(new SparseSource(source), null, null, [], cancellationToken);
 
-    private static Task<uint[]> RunAsync(SafeFileHandle source, SafeFileHandle? destination, CancellationToken cancellationToken) => Task.Run(
+    private static Task<uint[]> RunAsync(
+        SparseSource source, SafeFileHandle? destination, SparseSource? parent, byte[] shared, CancellationToken cancellationToken) => Task.Run(
         () =>
         {
-            var length = RandomAccess.GetLength(source);
             if (destination is not null)
-                RandomAccess.SetLength(destination, length);
-            var sums = new uint[(length + Piece - 1) / Piece];
+                RandomAccess.SetLength(destination, source.Length);
+            var sums = new uint[(source.Length + Piece - 1) / Piece];
             Parallel.For(0, sums.Length, new ParallelOptions { CancellationToken = cancellationToken, MaxDegreeOfParallelism = Environment.ProcessorCount }, index =>
-                sums[index] = CopyPiece(source, destination, index * Piece, Math.Min(length, (index + 1) * Piece)));
+                sums[index] = CopyPiece(source, destination, parent, shared, index * Piece, Math.Min(source.Length, (index + 1) * Piece)));
             return sums;
         },
         cancellationToken);
 
-    private static uint CopyPiece(SafeFileHandle source, SafeFileHandle? destination, long start, long end)
+    private static uint CopyPiece(SparseSource source, SafeFileHandle? destination, SparseSource? parent, byte[] shared, long start, long end)
     {
         var sum = uint.MaxValue;
-        var buffer = ArrayPool<byte>.Shared.Rent(Granule);
+        var buffer = ArrayPool<byte>.Shared.Rent(2 * Granule);
         try
         {
-            for (var offset = start; offset < end && (offset = NextData(source, offset)) < end; offset += Granule)
+            for (var offset = start; offset < end && (offset = source.NextData(offset)) < end; offset += Granule)
             {
-                // From the granule's beginning, although the data may begin later.
-                offset -= offset % Granule;
-                var granule = Read(source, buffer.AsSpan(0, (int)Math.Min(Granule, end - offset)), offset);
+                var granule = buffer.AsSpan(0, (int)Math.Min(Granule, end - offset));
+                source.Read(granule, offset);
                 if (!granule.ContainsAnyExcept((byte)0))
                     continue;
                 sum = Add(BitOperations.Crc32C(sum, (ulong)offset), granule);
-                if (destination is not null)
+                if (parent is not null && IsSame(parent, granule, buffer.AsSpan(Granule, granule.Length), offset))
+                    shared[offset / Granule / 8] |= (byte)(1 << (int)(offset / Granule % 8));
+                else if (destination is not null)
                     RandomAccess.Write(destination, granule, offset);
             }
         }
@@ -67,18 +87,10 @@ internal static partial class SparseCopy
         return ~sum;
     }
 
-    private static ReadOnlySpan<byte> Read(SafeFileHandle source, Span<byte> buffer, long offset)
+    private static bool IsSame(SparseSource parent, ReadOnlySpan<byte> granule, Span<byte> buffer, long offset)
     {
-        var count = 0;
-        while (count < buffer.Length)
-        {
-            var read = RandomAccess.Read(source, buffer[count..], offset + count);
-            if (read == 0)
-                throw new EndOfStreamException("The file became shorter while it was copied.");
-            count += read;
-        }
-
-        return buffer;
+        parent.Read(buffer, offset);
+        return granule.SequenceEqual(buffer);
     }
 
     private static uint Add(uint sum, ReadOnlySpan<byte> data)
@@ -89,18 +101,4 @@ internal static partial class SparseCopy
             sum = BitOperations.Crc32C(sum, last);
         return sum;
     }
-
-    /// <summary>Where the next byte is that is not in a hole; the end of all numbers when there is none.</summary>
-    private static long NextData(SafeFileHandle file, long offset)
-    {
-        var found = Seek(file, offset, SeekData);
-        if (found >= 0)
-            return found;
-        // A file system that knows no holes says so by another error: everything is data there.
-        return Marshal.GetLastPInvokeError() == NoData ? long.MaxValue : offset;
-    }
-
-    /// <summary>lseek(2): an offset, or -1 with ENXIO behind the last data. The file's own position is used by nobody here.</summary>
-    [LibraryImport("libc", EntryPoint = "lseek", SetLastError = true)]
-    private static partial long Seek(SafeFileHandle file, long offset, int whence);
 }

@@ -82,6 +82,9 @@ public sealed class MachineCommandTests
         Assert.Equal(3, server.Requests.Count);
         var taken = await cli.RunAsync("machine", "snapshot", "abc123");
         Assert.Equal((0, "s1\n"), (taken.Code, taken.Out));
+        server.OnJson("POST /api/v1/machines/abc123/snapshots", new { id = "s2", name = "web-1", driver = "qemu", cpus = 1, memoryMiB = 128, createdAt = "2026-01-01T00:00:00Z", parent = "s1", bytes = 5_000_000 }, 201);
+        Assert.Equal("s2\n", (await cli.RunAsync("machine", "snapshot", "abc123", "--parent", "s1")).Out);
+        Assert.Equal("?parent=s1", server.Requests[^1].Query);
     }
 
     [Fact]

@@ -211,6 +211,15 @@ public sealed class MachineApiTests(TestPlatform platform, SpawnedMachine machin
             Assert.Equal(HttpStatusCode.NoContent, (await platform.Http.DeleteAsync($"/api/v1/machines/{copy["id"]}")).StatusCode);
         }
 
+        using var difference = await platform.Http.PostAsync($"{machine.Path}/snapshots?parent={snapshot["id"]}", null);
+        var smaller = (await difference.Content.ReadFromJsonAsync<JsonNode>())!;
+        Assert.Equal((string?)snapshot["id"], (string?)smaller["parent"]);
+        Assert.True((long)smaller["bytes"]! < (long)snapshot["bytes"]!, $"{smaller["bytes"]} and {snapshot["bytes"]} bytes");
+        using var none = await platform.Http.PostAsync($"{machine.Path}/snapshots?parent=abcdefghijkl", null);
+        Assert.Equal(HttpStatusCode.NotFound, none.StatusCode);
+        using var needed = await platform.Http.DeleteAsync(path);
+        Assert.Equal(("machine_state", $"Snapshot {smaller["id"]} builds on {snapshot["id"]} and could not be restored without it. Remove that one first."), await ProblemAsync(needed));
+        Assert.Equal(HttpStatusCode.NoContent, (await platform.Http.DeleteAsync($"/api/v1/snapshots/{smaller["id"]}")).StatusCode);
         Assert.Equal(HttpStatusCode.NoContent, (await platform.Http.DeleteAsync(path)).StatusCode);
         Assert.Equal(HttpStatusCode.NotFound, (await platform.Http.DeleteAsync(path)).StatusCode);
         Assert.Equal(HttpStatusCode.NotFound, (await platform.Http.GetAsync("/api/v1/snapshots/..%2f..%2fpostgres")).StatusCode);

@@ -63,6 +63,32 @@ public sealed class SnapshotTests : IDisposable
     }
 
     [Fact]
+    public async Task Snapshot_OnAnother_IsSmallAndGoesOnWhereItWas()
+    {
+        await using var test = await TestHost.OpenAsync();
+        var machine = await test.StartAsync(Counting);
+        var whole = await machine.SnapshotAsync(Snapshot, CancellationToken.None);
+        _ = await TestHost.RunAsync(machine, "echo later > /mark");
+        var second = await machine.SnapshotAsync(Path.Combine(_folder, "two"), Snapshot, CancellationToken.None);
+        Assert.Equal(Snapshot, second.Parent);
+        Assert.True(second.Bytes < whole.Bytes * 2 / 3, $"{second.Bytes} of {whole.Bytes} bytes");
+        TestContext.Current.SendDiagnosticMessage("{0} bytes on {1}", second.Bytes, whole.Bytes);
+        await machine.StopAsync(TimeSpan.Zero, CancellationToken.None);
+
+        var restored = await test.Host.RestoreAsync(second.Folder, null, CancellationToken.None);
+        Assert.Equal("later", (await TestHost.RunAsync(restored, "cat /mark")).Output);
+        var third = await restored.SnapshotAsync(Path.Combine(_folder, "three"), second.Folder, CancellationToken.None);
+        Assert.Equal("later", (await TestHost.RunAsync(await test.Host.RestoreAsync(third.Folder, null, CancellationToken.None), "cat /mark")).Output);
+
+        Assert.Contains("beside", (await Assert.ThrowsAsync<MachineException>(() => restored.SnapshotAsync("/tmp/elsewhere", third.Folder, CancellationToken.None))).Message, StringComparison.Ordinal);
+        // What is gone below is missed above.
+        Directory.Move(Snapshot, Snapshot + "-gone");
+        Assert.Contains("one", (await Assert.ThrowsAsync<MachineException>(() => test.Host.RestoreAsync(third.Folder, null, CancellationToken.None))).Message, StringComparison.Ordinal);
+        await Task.WhenAll(test.Host.Machines.Select(m => m.StopAsync(TimeSpan.Zero, CancellationToken.None)));
+        Assert.Empty(await test.LeftoversAsync());
+    }
+
+    [Fact]
     public async Task Restore_WhatCannotBe_IsRefusedAndLeavesNothing()
     {
         await using var test = await TestHost.OpenAsync();

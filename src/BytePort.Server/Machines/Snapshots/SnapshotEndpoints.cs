@@ -8,7 +8,7 @@ internal static class SnapshotEndpoints
     public static void MapSnapshots(this IEndpointRouteBuilder app)
     {
         app.MapPost("/api/v1/machines/{machine}/snapshots", TakeAsync).WithTags("snapshots").RequireAuthorization().WithName("takeSnapshot")
-            .WithSummary("Save a machine: memory, devices and disk; it goes on").Produces<SnapshotView>(StatusCodes.Status201Created).WithProblems();
+            .WithSummary("Save a machine: memory, devices and disk; it goes on. With 'parent' only what differs from that snapshot is kept").Produces<SnapshotView>(StatusCodes.Status201Created).WithProblems();
         var group = app.MapGroup("/api/v1/snapshots").WithTags("snapshots").RequireAuthorization();
         group.MapGet("", (Caller caller, SnapshotService snapshots) => TypedResults.Ok(new SnapshotList(snapshots.List(caller.TeamId))))
             .WithName("listSnapshots").WithSummary("The team's snapshots, oldest first");
@@ -20,21 +20,22 @@ internal static class SnapshotEndpoints
             .Produces<RestoredList>(StatusCodes.Status201Created).WithProblems();
     }
 
-    private static Task<IResult> TakeAsync(string machine, Caller caller, SnapshotService snapshots, CancellationToken cancellationToken) =>
+    private static Task<IResult> TakeAsync(string machine, string? parent, Caller caller, SnapshotService snapshots, CancellationToken cancellationToken) =>
         MachineEndpoints.AnswerAsync(async () =>
         {
-            var snapshot = await snapshots.TakeAsync(caller.TeamId, machine, cancellationToken);
+            var snapshot = await snapshots.TakeAsync(caller.TeamId, machine, parent, cancellationToken);
             return TypedResults.Created($"/api/v1/snapshots/{snapshot.Id}", snapshot);
         });
 
     private static Task<IResult> GetAsync(string snapshot, Caller caller, SnapshotService snapshots) =>
         MachineEndpoints.AnswerAsync(() => Task.FromResult<IResult>(TypedResults.Ok(snapshots.Get(caller.TeamId, snapshot))));
 
-    private static Task<IResult> RemoveAsync(string snapshot, Caller caller, SnapshotService snapshots) => MachineEndpoints.AnswerAsync(() =>
-    {
-        snapshots.Remove(caller.TeamId, snapshot);
-        return Task.FromResult<IResult>(TypedResults.NoContent());
-    });
+    private static Task<IResult> RemoveAsync(string snapshot, Caller caller, SnapshotService snapshots, CancellationToken cancellationToken) =>
+        MachineEndpoints.AnswerAsync(async () =>
+        {
+            await snapshots.RemoveAsync(caller.TeamId, snapshot, cancellationToken);
+            return TypedResults.NoContent();
+        });
 
     private static Task<IResult> RestoreAsync(string snapshot, RestoreSnapshot body, Caller caller, SnapshotService snapshots, CancellationToken cancellationToken) =>
         MachineEndpoints.AnswerAsync(async () =>

@@ -33,7 +33,8 @@ internal sealed class SnapshotService(MachineService machines, ServerOptions opt
 
     /// <summary>Saves a machine and lets it go on.</summary>
     /// <exception cref="MachineFaultException">There is no such machine, it cannot be saved now, or the team keeps too many.</exception>
-    public async Task<SnapshotView> TakeAsync(Guid team, string machine, CancellationToken cancellationToken)
+    /// <param name="parent">A snapshot of the team from which only what differs is kept; null for a whole one.</param>
+    public async Task<SnapshotView> TakeAsync(Guid team, string machine, string? parent, CancellationToken cancellationToken)
     {
         // One after the other: each halts a machine for as long as it takes to copy its memory.
         await _taking.WaitAsync(cancellationToken);
@@ -42,8 +43,9 @@ internal sealed class SnapshotService(MachineService machines, ServerOptions opt
             if (List(team).Count >= MaxPerTeam)
                 throw new MachineFaultException(MachineFault.Exhausted, $"Your team keeps {MaxPerTeam} snapshots, the most it may have. Remove one of them.");
             _ = Directory.CreateDirectory(FolderOf(team), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            var basis = parent is null ? null : Path.Combine(FolderOf(team), Get(team, parent).Id);
             var id = RandomNumberGenerator.GetString(IdCharacters, IdLength);
-            await machines.SnapshotAsync(team, machine, Path.Combine(FolderOf(team), id), cancellationToken);
+            await machines.SnapshotAsync(team, machine, Path.Combine(FolderOf(team), id), basis, cancellationToken);
             return Get(team, id);
         }
         finally
@@ -78,22 +80,29 @@ internal sealed class SnapshotService(MachineService machines, ServerOptions opt
         }
     }
 
-    /// <exception cref="MachineFaultException">The team has no such snapshot.</exception>
-    public void Remove(Guid team, string id)
+    /// <exception cref="MachineFaultException">The team has no such snapshot, or another one builds on it.</exception>
+    public async Task RemoveAsync(Guid team, string id, CancellationToken cancellationToken)
     {
-        _ = Get(team, id);
-        var path = Path.Combine(FolderOf(team), id);
+        // None that is being taken may build on it meanwhile.
+        await _taking.WaitAsync(cancellationToken);
         try
         {
+            _ = Get(team, id);
+            if (List(team).FirstOrDefault(other => other.Parent == id) is { } child)
+                throw new MachineFaultException(MachineFault.WrongState, $"Snapshot {child.Id} builds on {id} and could not be restored without it. Remove that one first.");
+            var path = Path.Combine(FolderOf(team), id);
             // By another name first: what a crash leaves of it is no snapshot any more.
             Directory.Move(path, path + Going);
+            Directory.Delete(path + Going, recursive: true);
         }
         catch (DirectoryNotFoundException)
         {
             throw NotFound(id);
         }
-
-        Directory.Delete(path + Going, recursive: true);
+        finally
+        {
+            _ = _taking.Release();
+        }
     }
 
     /// <summary>Clears away what a crash left half made or half removed.</summary>

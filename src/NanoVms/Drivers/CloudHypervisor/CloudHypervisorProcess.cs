@@ -88,7 +88,7 @@ internal sealed class CloudHypervisorProcess : IHypervisor
 
     public Task ResumeAsync(CancellationToken cancellationToken) => _client.ResumeAsync(cancellationToken);
 
-    public async Task SaveAsync(string folder, CancellationToken cancellationToken)
+    public async Task SaveAsync(string folder, string? parent, CancellationToken cancellationToken)
     {
         SavedFiles.Prepare(_machineFolder, Identity);
         await _client.SnapshotAsync(CloudHypervisorPlan.UrlOf(SavedFiles.WriteFolder), cancellationToken);

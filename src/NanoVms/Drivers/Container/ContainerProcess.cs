@@ -33,7 +33,7 @@ internal sealed class ContainerProcess(string folder, ProcessIdentity identity, 
 
     public Task ResumeAsync(CancellationToken cancellationToken) => SetFrozenAsync(false, cancellationToken);
 
-    public Task SaveAsync(string folder, CancellationToken cancellationToken) => throw CannotSave();
+    public Task SaveAsync(string folder, string? parent, CancellationToken cancellationToken) => throw CannotSave();
 
     public Task LoadAsync(string folder, CancellationToken cancellationToken) => throw CannotSave();
 

@@ -74,7 +74,7 @@ internal sealed class FirecrackerProcess : IHypervisor
 
     public Task ResumeAsync(CancellationToken cancellationToken) => _client.SetStateAsync(VmStateChange.Resumed, cancellationToken);
 
-    public async Task SaveAsync(string folder, CancellationToken cancellationToken)
+    public async Task SaveAsync(string folder, string? parent, CancellationToken cancellationToken)
     {
         const string Target = SavedFiles.WriteFolder;
         SavedFiles.Prepare(_machineFolder, Identity);

@@ -38,7 +38,7 @@ internal sealed class QemuDriver(string cacheFolder, TimeSpan probeLimit, ILogge
 
     public DriverCapabilities Capabilities =>
         DriverCapabilities.OwnKernel | DriverCapabilities.Pause | DriverCapabilities.Snapshot | DriverCapabilities.Drives | DriverCapabilities.MemoryReturn
-        | DriverCapabilities.PciDevices;
+        | DriverCapabilities.PciDevices | DriverCapabilities.IncrementalSnapshot;
 
     public MachineDevices Devices(MachineSpec spec) =>
         new([.. spec.Layers.Select((_, i) => LayerSerial(i))], DiskSerial, spec.Drives.ToDictionary(d => d.Name, DriveSerial));

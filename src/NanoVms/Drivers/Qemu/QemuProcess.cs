@@ -61,12 +61,12 @@ internal sealed class QemuProcess : IHypervisor
 
     public Task ResumeAsync(CancellationToken cancellationToken) => Monitor.ResumeAsync(cancellationToken);
 
-    public async Task SaveAsync(string folder, CancellationToken cancellationToken)
+    public async Task SaveAsync(string folder, string? parent, CancellationToken cancellationToken)
     {
         using var state = File.OpenHandle(Path.Combine(folder, QemuSnapshot.State), FileMode.CreateNew, FileAccess.ReadWrite);
         await Monitor.SaveAsync(state, _time, cancellationToken);
         using var memory = QemuMemory.Open(Identity);
-        await QemuSnapshot.WriteAsync(folder, memory, state, cancellationToken);
+        await QemuSnapshot.WriteAsync(folder, parent, memory, state, cancellationToken);
     }
 
     public async Task LoadAsync(string folder, CancellationToken cancellationToken)

@@ -11,12 +11,13 @@ internal static class QemuSnapshot
     private const string Sums = "qemu.json";
 
     /// <summary>Copies the memory, and writes the sums once everything is on the disk.</summary>
-    public static async Task WriteAsync(string folder, SafeFileHandle memory, SafeFileHandle state, CancellationToken cancellationToken)
+    public static async Task WriteAsync(string folder, string? parent, SafeFileHandle memory, SafeFileHandle state, CancellationToken cancellationToken)
     {
-        using var copy = File.OpenHandle(Path.Combine(folder, Memory), FileMode.CreateNew, FileAccess.ReadWrite);
+        var path = Path.Combine(folder, Memory);
+        using var copy = File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite);
         var sums = new SnapshotSums(new()
         {
-            [Memory] = await SparseCopy.CopyAsync(memory, copy, cancellationToken),
+            [Memory] = await SnapshotWriter.CopyAsync(memory, copy, path, parent, Memory, cancellationToken),
             [State] = await SparseCopy.SumAsync(state, cancellationToken),
         });
         RandomAccess.FlushToDisk(copy);
@@ -33,8 +34,8 @@ internal static class QemuSnapshot
         {
             using var state = File.OpenHandle(Path.Combine(folder, State));
             sums.Check(folder, State, await SparseCopy.SumAsync(state, cancellationToken));
-            using var saved = File.OpenHandle(Path.Combine(folder, Memory));
-            var memory = QemuMemory.Create((int)(RandomAccess.GetLength(saved) >> 20));
+            using var saved = SparseSource.Open(folder, Memory);
+            var memory = QemuMemory.Create((int)(saved.Length >> 20));
             try
             {
                 sums.Check(folder, Memory, await SparseCopy.CopyAsync(saved, memory, cancellationToken));

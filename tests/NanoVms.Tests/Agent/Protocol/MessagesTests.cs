@@ -203,7 +203,7 @@ public sealed class MessagesTests
     [Fact]
     public void FrameType_Numbers_AreFrozen() => Assert.Equal(
         "None=0 Hello=1 Configure=2 StartMain=3 SignalMain=4 ReadMain=5 Run=6 Credit=7 Cancel=8 Stats=9 Synchronize=10 Shutdown=11 Freeze=12 Thaw=13 " +
-        "Exec=14 Input=15 InputEnd=16 Resize=17 Signal=18 StartService=19 SignalService=20 Attach=21 ListServices=22 CopyIn=23 CopyOut=24 " +
+        "Exec=14 Input=15 InputEnd=16 Resize=17 Signal=18 StartService=19 SignalService=20 Attach=21 ListServices=22 CopyIn=23 CopyOut=24 Names=25 Cards=26 " +
         "HelloAck=128 Done=129 Failed=130 Output=131 Exited=132 End=133 StatsReply=134 MainExited=135 InputCredit=136 ServicesReply=137",
         string.Join(' ', Enum.GetValues<FrameType>().Select(type => $"{type}={(int)type}")));
 

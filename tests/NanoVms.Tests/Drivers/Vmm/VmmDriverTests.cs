@@ -80,9 +80,9 @@ public sealed class VmmDriverTests
         var machine = await bed.StartAsync(driver, plan, record);
         await machine.PauseAsync(None);
         var snapshot = Directory.CreateDirectory(Path.Combine(plan.Folder, "snapshot"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute).FullName;
-        await machine.SaveAsync(snapshot, None);
+        await machine.SaveAsync(snapshot, null, None);
         var again = Directory.CreateDirectory(Path.Combine(plan.Folder, "again")).FullName;
-        await machine.SaveAsync(again, None);
+        await machine.SaveAsync(again, null, None);
 
         foreach (var folder in new[] { snapshot, again })
         {
@@ -120,7 +120,7 @@ public sealed class VmmDriverTests
         File.SetUnixFileMode(secret, (UnixFileMode)Convert.ToInt32("666", 8));
         File.SetUnixFileMode(plan.Folder, (UnixFileMode)Convert.ToInt32("711", 8));
         _ = File.CreateSymbolicLink(Path.Combine(save, kind == Firecracker ? "memory" : "memory-ranges"), secret);
-        Assert.Contains("wrote no file", (await Assert.ThrowsAsync<IOException>(() => machine.SaveAsync(snapshot, None))).Message, StringComparison.Ordinal);
+        Assert.Contains("wrote no file", (await Assert.ThrowsAsync<IOException>(() => machine.SaveAsync(snapshot, null, None))).Message, StringComparison.Ordinal);
     }
 
     [Theory]
