@@ -30,7 +30,8 @@ public sealed record GuestKernel(string VmlinuxPath, string Release, string Modu
         if (Find(home) is { } ready)
             return ready;
         Directory.CreateDirectory(home);
-        using var taken = await GuestFileLock.TakeAsync(Path.Combine(home, ".lock"), cancellationToken);
+        using var taken = await FileLock.AcquireAsync(
+            Path.Combine(home, ".lock"), () => progress?.Report("Another process fetches the guest kernel: waiting."), cancellationToken);
         if (Find(home) is { } made)
             return made;
         var work = Path.Combine(home, $".new-{Guid.NewGuid():N}");

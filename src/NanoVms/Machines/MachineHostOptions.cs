@@ -1,3 +1,4 @@
+using NanoVms.Drivers.Qemu;
 using NanoVms.Images;
 using NanoVms.Network;
 
@@ -25,7 +26,7 @@ public sealed record MachineHostOptions
     /// How long the probe's guest may take with QEMU's start before KVM counts as not usable; default 1.5 s. A KVM that emulates
     /// instructions takes minutes.
     /// </summary>
-    public TimeSpan KvmProbeLimit { get; init; } = TimeSpan.FromSeconds(1.5);
+    public TimeSpan KvmProbeLimit { get; init; } = KvmProbe.DefaultLimit;
 
     /// <summary>How long a machine may take from its process's start to its agent's first answer.</summary>
     public TimeSpan BootTimeout { get; init; } = TimeSpan.FromSeconds(60);

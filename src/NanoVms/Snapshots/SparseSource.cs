@@ -59,8 +59,9 @@ internal sealed partial class SparseSource : IDisposable
     {
         using var file = File.OpenHandle(path);
         var (bytes, end) = (0L, RandomAccess.GetLength(file));
-        for (var at = 0L; at < end && Seek(file, at, SeekData) is >= 0 and var data; at = Math.Max(data + 1, Seek(file, data, SeekHole)))
-            bytes += Math.Max(0, Seek(file, data, SeekHole) - data);
+        var hole = 0L;
+        while (hole < end && Seek(file, hole, SeekData) is >= 0 and var data && Seek(file, data, SeekHole) is var next && next > data)
+            (bytes, hole) = (bytes + next - data, next);
         return bytes;
     }
 

@@ -163,7 +163,6 @@ public sealed class ImageApiTests(TestPlatform platform) : IDisposable
         Assert.Equal(HttpStatusCode.BadRequest, wrong.StatusCode);
         Assert.Contains($"{name}.yaml:2: version is 'x'", (string?)(await wrong.Content.ReadFromJsonAsync<JsonNode>())!["detail"], StringComparison.Ordinal);
 
-        // With a layer of its own: that of the stack below is in use by whoever starts a machine meanwhile.
         using var built = await platform.Http.PostAsJsonAsync($"{Images}/build", new { reference = name, recipe = $"on: base\nversion: '1'\nuser: app\nfiles:\n  - path: /etc/{name}\n    content: only here\n" });
         Assert.True(built.StatusCode == HttpStatusCode.OK, await built.Content.ReadAsStringAsync());
         var image = JsonNode.Parse(await built.Content.ReadAsStringAsync())!;

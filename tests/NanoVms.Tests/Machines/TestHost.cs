@@ -58,8 +58,22 @@ internal sealed class TestHost : IAsyncDisposable
         return (exit, output.ToString().Trim());
     }
 
-    /// <summary>Everything outside of this process that belongs to machines of this host.</summary>
+    /// <summary>
+    /// Everything outside of this process that belongs to machines of this host; empty as soon as there is nothing. The kernel takes down
+    /// the mounts of a namespace, and the devices beneath them, only after its last process has gone.
+    /// </summary>
     public async Task<IReadOnlyList<string>> LeftoversAsync()
+    {
+        for (var tries = 0; ; tries++)
+        {
+            var left = await FindLeftoversAsync();
+            if (left.Count == 0 || tries == 20)
+                return left;
+            await Task.Delay(100);
+        }
+    }
+
+    private async Task<IReadOnlyList<string>> FindLeftoversAsync()
     {
         var left = new List<string>();
         left.AddRange(Directory.EnumerateDirectories(Path.Combine(Options.Folder, "machines")));

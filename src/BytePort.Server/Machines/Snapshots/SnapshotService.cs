@@ -24,12 +24,10 @@ internal sealed class SnapshotService(MachineService machines, ServerOptions opt
     private readonly SemaphoreSlim _taking = new(1);
 
     /// <summary>Oldest first.</summary>
-    public IReadOnlyList<SnapshotView> List(Guid team) => Directory.Exists(FolderOf(team))
-        ? [.. Directory.EnumerateDirectories(FolderOf(team)).Where(path => IsId(Path.GetFileName(path))).Select(TryRead).OfType<SnapshotView>().OrderBy(view => view.CreatedAt)]
-        : [];
+    public IReadOnlyList<SnapshotView> List(Guid team) => [.. Read(team).Select(SnapshotView.Of)];
 
     /// <exception cref="MachineFaultException">The team has no such snapshot.</exception>
-    public SnapshotView Get(Guid team, string id) => (IsId(id) ? TryRead(Path.Combine(FolderOf(team), id)) : null) ?? throw NotFound(id);
+    public SnapshotView Get(Guid team, string id) => SnapshotView.Of(Read(team, id));
 
     /// <summary>Saves a machine and lets it go on.</summary>
     /// <exception cref="MachineFaultException">There is no such machine, it cannot be saved now, or the team keeps too many.</exception>
@@ -40,10 +38,10 @@ internal sealed class SnapshotService(MachineService machines, ServerOptions opt
         await _taking.WaitAsync(cancellationToken);
         try
         {
-            if (List(team).Count >= MaxPerTeam)
+            if (Read(team).Count >= MaxPerTeam)
                 throw new MachineFaultException(MachineFault.Exhausted, $"Your team keeps {MaxPerTeam} snapshots, the most it may have. Remove one of them.");
             _ = Directory.CreateDirectory(FolderOf(team), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-            var basis = parent is null ? null : Path.Combine(FolderOf(team), Get(team, parent).Id);
+            var basis = parent is null ? null : Read(team, parent).Folder;
             var id = RandomNumberGenerator.GetString(IdCharacters, IdLength);
             await machines.SnapshotAsync(team, machine, Path.Combine(FolderOf(team), id), basis, cancellationToken);
             return Get(team, id);
@@ -60,10 +58,10 @@ internal sealed class SnapshotService(MachineService machines, ServerOptions opt
     /// <exception cref="MachineFaultException">There is no such snapshot, or not all could be started.</exception>
     public async Task<IReadOnlyList<Machine>> RestoreAsync(Guid team, string id, string? name, int count, CancellationToken cancellationToken)
     {
-        var snapshot = Get(team, id);
+        var snapshot = Read(team, id);
         if (count is < 1 or > MaxClones)
             throw new MachineFaultException(MachineFault.Invalid, $"The count is {count}; it must be 1 to {MaxClones}.");
-        name ??= snapshot.Name;
+        name ??= snapshot.Spec.Name;
         if (!MachineRequestRules.IsMachineName(name, count))
             throw new MachineFaultException(MachineFault.Invalid, $"The name '{(name.Length <= 60 ? name : name[..60] + "…")}' is not 1 to 56 of a-z, 0-9 and '-'.");
         var starts = Enumerable.Range(1, count)
@@ -87,10 +85,9 @@ internal sealed class SnapshotService(MachineService machines, ServerOptions opt
         await _taking.WaitAsync(cancellationToken);
         try
         {
-            _ = Get(team, id);
-            if (List(team).FirstOrDefault(other => other.Parent == id) is { } child)
-                throw new MachineFaultException(MachineFault.WrongState, $"Snapshot {child.Id} builds on {id} and could not be restored without it. Remove that one first.");
-            var path = Path.Combine(FolderOf(team), id);
+            var path = Read(team, id).Folder;
+            if (Read(team).FirstOrDefault(other => other.Parent == path) is { } child)
+                throw new MachineFaultException(MachineFault.WrongState, $"Snapshot {Path.GetFileName(child.Folder)} builds on {id} and could not be restored without it. Remove that one first.");
             // By another name first: what a crash leaves of it is no snapshot any more.
             Directory.Move(path, path + Going);
             Directory.Delete(path + Going, recursive: true);
@@ -121,11 +118,18 @@ internal sealed class SnapshotService(MachineService machines, ServerOptions opt
 
     private static bool IsId(string? text) => text is { Length: IdLength } && text.All(IdCharacters.Contains);
 
-    private static SnapshotView? TryRead(string folder)
+    private List<MachineSnapshot> Read(Guid team) => Directory.Exists(FolderOf(team))
+        ? [.. Directory.EnumerateDirectories(FolderOf(team)).Where(path => IsId(Path.GetFileName(path))).Select(TryRead).OfType<MachineSnapshot>().OrderBy(snapshot => snapshot.CreatedAt)]
+        : [];
+
+    /// <exception cref="MachineFaultException">The team has no such snapshot.</exception>
+    private MachineSnapshot Read(Guid team, string id) => (IsId(id) ? TryRead(Path.Combine(FolderOf(team), id)) : null) ?? throw NotFound(id);
+
+    private static MachineSnapshot? TryRead(string folder)
     {
         try
         {
-            return SnapshotView.Of(MachineSnapshot.Read(folder));
+            return MachineSnapshot.Read(folder);
         }
         catch (SnapshotException)
         {

@@ -116,7 +116,7 @@ internal sealed class TemplateStore(IDbContextFactory<PlatformDb> databases, Upl
         }
     }
 
-    /// <summary>Removes what a crash left: versions that no record names. To be called before anything else.</summary>
+    /// <summary>Ends what a crash left in the middle: versions that no record names, data that a push was replacing. To be called before anything else.</summary>
     public void Repair()
     {
         var all = options.InData("machine-templates");
@@ -124,8 +124,11 @@ internal sealed class TemplateStore(IDbContextFactory<PlatformDb> databases, Upl
             return;
         foreach (var folder in Directory.EnumerateDirectories(all).SelectMany(Directory.EnumerateDirectories).ToList())
         {
-            if (Guid.TryParseExact(Path.GetFileName(Path.GetDirectoryName(folder)), "N", out var team))
-                Sweep(team, Path.GetFileName(folder), TryRead(team, Path.GetFileName(folder))?.Version);
+            if (!Guid.TryParseExact(Path.GetFileName(Path.GetDirectoryName(folder)), "N", out var team))
+                continue;
+            var current = TryRead(team, Path.GetFileName(folder))?.Version;
+            SettleData(team, Path.GetFileName(folder), current);
+            Sweep(team, Path.GetFileName(folder), current);
         }
     }
 
@@ -140,32 +143,49 @@ internal sealed class TemplateStore(IDbContextFactory<PlatformDb> databases, Upl
             _ = Directory.CreateDirectory(FolderOf(team, name), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
             var fetched = await new SourceFetcher(Limits).FetchAsync(new ArchiveSource(uploads.PathOf(upload)), folder, BuildLog.None, cancellationToken);
             var content = await TemplateContent.ReadAsync(folder, cancellationToken);
-            TakeData(team, name, content, replaceData);
+            TakeData(team, name, version, content, replaceData);
             var record = new TemplateRecord(name, version, fetched.Digest, fetched.Files, fetched.Size, time.GetUtcNow());
             await SafeFile.WriteAsync(Path.Combine(FolderOf(team, name), RecordName), JsonSerializer.SerializeToUtf8Bytes(record, Json), cancellationToken);
             return await ViewAsync(team, record, cancellationToken);
         }
         finally
         {
-            Sweep(team, name, TryRead(team, name)?.Version);
+            var current = TryRead(team, name)?.Version;
+            SettleData(team, name, current);
+            Sweep(team, name, current);
+        }
+    }
+
+    /// <summary>What a push replaced goes once its version is the current one, and comes back if it is not.</summary>
+    private void SettleData(Guid team, string name, string? current)
+    {
+        var all = Path.GetDirectoryName(DataOf(team, name))!;
+        foreach (var replaced in Directory.Exists(all) ? Directory.GetDirectories(all, $".{name}.*") : [])
+        {
+            var gone = replaced == ReplacedOf(team, name, current ?? "") ? replaced : DataOf(team, name);
+            if (Directory.Exists(gone))
+                Directory.Delete(gone, recursive: true);
+            if (gone != replaced)
+                Directory.Move(replaced, DataOf(team, name));
         }
     }
 
     /// <summary>The first push brings what the shared folder begins with; later ones leave it alone unless told otherwise.</summary>
-    private void TakeData(Guid team, string name, TemplateContent content, bool replace)
+    private void TakeData(Guid team, string name, string version, TemplateContent content, bool replace)
     {
         if (!content.HasData)
             return;
         var data = DataOf(team, name);
-        if (replace && Directory.Exists(data))
-            Directory.Delete(data, recursive: true);
-        if (Directory.Exists(data))
+        if (!replace && Directory.Exists(data))
         {
             Directory.Delete(content.DataPath, recursive: true);
             return;
         }
 
         _ = Directory.CreateDirectory(Path.GetDirectoryName(data)!, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        // Kept until the record names the version: until then a failure or a crash puts it back.
+        if (Directory.Exists(data))
+            Directory.Move(data, ReplacedOf(team, name, version));
         Directory.Move(content.DataPath, data);
     }
 
@@ -220,6 +240,9 @@ internal sealed class TemplateStore(IDbContextFactory<PlatformDb> databases, Upl
     private string FolderOf(Guid team) => options.InData("machine-templates", team.ToString("N"));
 
     private string FolderOf(Guid team, string name) => Path.Combine(FolderOf(team), name);
+
+    /// <summary>Where a push puts the data that it replaces: no name of a template begins with a dot.</summary>
+    private string ReplacedOf(Guid team, string name, string version) => options.InData("machine-data", team.ToString("N"), $".{name}.{version}");
 
     private string DataOf(Guid team, string name) => options.InData("machine-data", team.ToString("N"), name);
 }

@@ -1,4 +1,3 @@
-using System.Text;
 using NanoVms.Agent.Archives;
 
 namespace NanoVms.Agent.Copies;
@@ -9,8 +8,6 @@ namespace NanoVms.Agent.Copies;
 /// <param name="owner">User and group of all entries.</param>
 internal sealed class FolderReader(string path, string name, uint owner, uint group)
 {
-    private const int Piece = 32 * 1024;
-
     /// <exception cref="IOException">Something cannot be read, or changed its size meanwhile.</exception>
     public IEnumerable<ReadOnlyMemory<byte>> Read()
     {
@@ -22,13 +19,14 @@ internal sealed class FolderReader(string path, string name, uint owner, uint gr
 
     private IEnumerable<ReadOnlyMemory<byte>> Entry(FileSystemInfo info, string at, bool followed = false)
     {
+        var entry = new ArchiveEntry(info, at, info.UnixFileMode, owner, group);
         if (!followed && info.LinkTarget is { } link)
         {
-            yield return Head(TarKind.SymbolicLink, at, info, 0, link);
+            yield return entry.SymbolicLink(link);
         }
         else if (info is DirectoryInfo folder)
         {
-            yield return Head(TarKind.Directory, at + "/", info, 0);
+            yield return (entry with { At = at + "/" }).Folder();
             foreach (var child in folder.EnumerateFileSystemInfos().OrderBy(c => c.Name, StringComparer.Ordinal))
             {
                 foreach (var piece in Entry(child, $"{at}/{child.Name}"))
@@ -37,35 +35,8 @@ internal sealed class FolderReader(string path, string name, uint owner, uint gr
         }
         else if (HostFile.IsRegular(info.ResolveLinkTarget(returnFinalTarget: true)?.FullName ?? info.FullName))
         {
-            foreach (var piece in Content((FileInfo)info, at))
+            foreach (var piece in entry.File())
                 yield return piece;
         }
     }
-
-    private IEnumerable<ReadOnlyMemory<byte>> Content(FileInfo info, string at)
-    {
-        using var file = info.OpenRead();
-        var size = file.Length;
-        yield return Head(TarKind.File, at, info, size);
-        for (var left = size; left > 0;)
-        {
-            var buffer = new byte[Math.Min(left, Piece)];
-            var count = file.Read(buffer);
-            if (count == 0)
-                throw new IOException($"{info.FullName} became shorter while it was copied: copy it again.");
-            left -= count;
-            yield return buffer.AsMemory(0, count);
-        }
-
-        yield return new byte[TarWriter.Padding(size)];
-    }
-
-    private ReadOnlyMemory<byte> Head(TarKind kind, string at, FileSystemInfo info, long size, string link = "")
-    {
-        var mode = kind == TarKind.SymbolicLink ? 0x1FFu : (uint)info.UnixFileMode;
-        var modified = new DateTimeOffset(info.LastWriteTimeUtc, TimeSpan.Zero).ToUnixTimeSeconds();
-        return TarWriter.Head(new TarEntry(kind, Latin(at), size, mode, owner, group, modified, Latin(link)));
-    }
-
-    private static string Latin(string text) => Encoding.Latin1.GetString(Encoding.UTF8.GetBytes(text));
 }

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 using NanoVms.Commands;
-using NanoVms.Drivers.Vmm;
+using NanoVms.Drivers.Isolation;
 using NanoVms.Machines;
 using NanoVms.Network;
 
@@ -78,7 +78,7 @@ internal sealed class ContainerDriver(TimeProvider time) : IMachineDriver
         if (plan.AgentPath is not { } agent || !File.Exists(agent))
             throw new MachineException($"Machine '{plan.Spec.Name}' did not start: the agent's program is not at '{plan.AgentPath}'; set MachineHostOptions.AgentPath.");
         var runtime = Runtimes.FirstOrDefault(name => ProgramLocator.Find(name) is not null) ?? Runtimes[0];
-        _ = Directory.CreateDirectory(ContainerMounts.Folder);
+        _ = Directory.CreateDirectory(PrivateMounts.Folder);
 
         // 1
         using var console = ContainerConsole.Create(plan.Folder);

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.Win32.SafeHandles;
+using NanoVms.Drivers.Isolation;
 using NanoVms.Machines;
 
 namespace NanoVms.Drivers.Container;
@@ -10,8 +11,7 @@ namespace NanoVms.Drivers.Container;
 /// </summary>
 internal static class ContainerMounts
 {
-    /// <summary>The same for every container: each has its own mounts there.</summary>
-    public const string Folder = "/run/nanovms";
+    private const string Folder = PrivateMounts.Folder;
     public const string Root = Folder + "/root";
     public const string Agent = Folder + "/agent";
 

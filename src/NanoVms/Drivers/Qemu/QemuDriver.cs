@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using Microsoft.Win32.SafeHandles;
 using NanoVms.Commands;
-using NanoVms.Drivers.Vmm;
+using NanoVms.Drivers.Isolation;
 using NanoVms.Images;
 using NanoVms.Machines;
 

@@ -1,5 +1,5 @@
 using NanoVms.Commands;
-using NanoVms.Drivers.Vmm;
+using NanoVms.Drivers.Isolation;
 using NanoVms.Machines;
 
 namespace NanoVms.Drivers.Qemu;

@@ -103,7 +103,7 @@ internal sealed class ImageCollector(string folder, StackStore stacks, OciStore 
         StoreContent.Read(folder, stacks, registryImages, new ImageUsers(folder, _gate, time).ReadNeeds(keep), ReadPins());
 
     private static bool IsFree(StoredFiles found, HashSet<string> used) =>
-        found.Image is { Pinned: false, NeededBy.Count: 0 } && !used.Contains(found.Record) && !found.Files.Any(used.Contains);
+        found.Image is { Pinned: false, NeededBy.Count: 0 } && !found.IsUsedBy(used);
 
     /// <summary>What is kept although nobody needs it yet: the kernels in force, and the newest of each stack that a recipe still makes, so that the next start needs no network.</summary>
     private HashSet<StoredFiles> Kept(StoreContent content)

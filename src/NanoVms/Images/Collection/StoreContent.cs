@@ -13,6 +13,13 @@ internal sealed record StoredFiles(StoredImage Image, string Record, IReadOnlyLi
         || reference == Image.Digest
         || (Image.Kind == ImageKind.Stack && reference == $"{Image.Reference}+{Image.Digest}")
         || (Image.Kind == ImageKind.Oci && OciReference.TryParse(reference)?.ToString() == Image.Reference);
+
+    /// <summary>
+    /// True when the image must stay for the sake of these files. Images share layers, so one of several is no sign of this one; the layer
+    /// itself stays in any case.
+    /// </summary>
+    public bool IsUsedBy(IReadOnlySet<string> files) => files.Contains(Record)
+        || (Image.Kind is ImageKind.Stack or ImageKind.Oci ? Files.Count > 0 && Files.All(files.Contains) : Files.Any(files.Contains));
 }
 
 /// <summary>A store as it is at one moment: images with who needs them, and files that belong to none. Only for who holds its gate.</summary>
@@ -48,13 +55,14 @@ internal sealed class StoreContent
         foreach (var layer in Enumerate(Path.Combine(folder, "systems"), "*.erofs"))
             images.Add(Of(ImageKind.System, Path.GetFileNameWithoutExtension(layer), "", layer, [layer], null));
         var needed = needs.SelectMany(need => need.Files).ToHashSet(StringComparer.Ordinal);
+        var needers = needs.Select(need => (Need: need, Files: need.Files.ToHashSet(StringComparer.Ordinal))).ToList();
         return new StoreContent(folder)
         {
             Images = [.. images.Select(found => found with
             {
                 Image = found.Image with
                 {
-                    NeededBy = [.. needs.Where(need => Needs(need, found)).Select(need => need.By).Distinct()],
+                    NeededBy = [.. needers.Where(needer => Needs(needer.Need, needer.Files, found)).Select(needer => needer.Need.By).Distinct()],
                     Pinned = pins.Any(found.IsCalled),
                 },
             })],
@@ -83,8 +91,8 @@ internal sealed class StoreContent
             new StoredImage(kind, reference, digest, files.Sum(SizeOf), new DateTimeOffset(used, TimeSpan.Zero), false, [], owners), record, files);
     }
 
-    private static bool Needs(ImageNeed need, StoredFiles found) =>
-        need.Files.Any(found.Files.Contains) || (need.Reference is { } reference && found.IsCalled(reference));
+    private static bool Needs(ImageNeed need, HashSet<string> files, StoredFiles found) =>
+        found.IsUsedBy(files) || (need.Reference is { } reference && found.IsCalled(reference));
 
     private static long SizeOf(string path) => new FileInfo(path) is { Exists: true } file ? file.Length : 0;
 

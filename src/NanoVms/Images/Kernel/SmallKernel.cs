@@ -30,7 +30,8 @@ internal static class SmallKernel
     public static async Task<GuestKernel> BuildAsync(string home, IProgress<string>? progress, CancellationToken cancellationToken)
     {
         Directory.CreateDirectory(home);
-        using var taken = await GuestFileLock.TakeAsync(Path.Combine(home, ".small.lock"), cancellationToken);
+        using var taken = await FileLock.AcquireAsync(
+            Path.Combine(home, ".small.lock"), () => progress?.Report("Another process builds the small kernel: waiting."), cancellationToken);
         foreach (var leftover in Directory.EnumerateDirectories(home, Work + "*"))
             Directory.Delete(leftover, recursive: true);
         var work = Directory.CreateDirectory(Path.Combine(home, $"{Work}{Guid.NewGuid():N}")).FullName;

@@ -34,7 +34,10 @@ internal sealed record SmallKernelRecipe
     public IReadOnlyList<(string Name, string Text)> Patches { get; private init; } = [];
 
     /// <summary>Changes with everything that decides what the kernel can do, but not with its source's version.</summary>
-    public string Key => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(
+    [YamlIgnore]
+    public string Key { get; private init; } = "";
+
+    private string MakeKey() => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(
         string.Join('\n', [BuilderVersion, Suite, Source, .. Packages, Options, .. Patches.Select(patch => patch.Text)]))))[..12];
 
     /// <summary>Those of the wanted options that a configuration does not have so: the kernel's own rules dropped them.</summary>
@@ -51,11 +54,12 @@ internal sealed record SmallKernelRecipe
         var patches = typeof(SmallKernelRecipe).Assembly.GetManifestResourceNames()
             .Where(name => name.StartsWith(Prefix + "patches/", StringComparison.Ordinal))
             .Order(StringComparer.Ordinal);
-        return yaml.Deserialize<SmallKernelRecipe>(Text(Prefix + "recipe.yaml")) with
+        var recipe = yaml.Deserialize<SmallKernelRecipe>(Text(Prefix + "recipe.yaml")) with
         {
             Options = Text(Prefix + "config"),
             Patches = [.. patches.Select(name => (Path.GetFileName(name), Text(name)))],
         };
+        return recipe with { Key = recipe.MakeKey() };
     }
 
     private static string Text(string resource)

@@ -11,6 +11,10 @@ internal sealed partial class RecipeReader
     public const int MaxBytes = 256 << 10;
     private const int MaxItems = 500;
 
+    /// <summary>What commands call the small guest kernel by, which is no stack.</summary>
+    public const string Reserved = "kernel";
+
+
     private static readonly string[] Keys =
         ["name", "version", "default", "aliases", "on", "suite", "packages", "run", "trim", "npm", "files", "user", "environment"];
 
@@ -35,7 +39,9 @@ internal sealed partial class RecipeReader
 
     private StackRecipe? ReadText(string name, string text)
     {
-        if (!IsName(name))
+        if (name == Reserved)
+            _errors.Add((1, $"'{Reserved}' is the small guest kernel's name in commands. Call your stack something else."));
+        else if (!IsName(name))
             _errors.Add((1, $"'{Short(name)}' is no name of a stack; it is 1 to 39 of a-z, 0-9 and '-', beginning with a letter."));
         if (Encoding.UTF8.GetByteCount(text) > MaxBytes)
         {

@@ -204,6 +204,9 @@ public sealed class ImageCollectorTests
         store.Write("other", "on: tool\nversion: '1'\nfiles: [{ path: /etc/other, content: x }]\n");
         var tool = await store.GetAsync("tool");
         var other = await store.GetAsync("other");
+        // Whoever uses what it stands on uses another image.
+        using var use = store.Open().BeginUse();
+        _ = await store.GetAsync("tool", use);
 
         var removed = await store.Store.RemoveAsync("other", Token);
         Assert.Equal(["stack", "layer"], removed.Items.Select(item => item.Kind));

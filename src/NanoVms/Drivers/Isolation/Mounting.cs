@@ -3,7 +3,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
-namespace NanoVms.Drivers.Container;
+namespace NanoVms.Drivers.Isolation;
 
 /// <summary>File systems by the kernel's own calls: mount(8) of Debian 12 can neither map owners nor make a mount without a place.</summary>
 internal static unsafe partial class Mounting

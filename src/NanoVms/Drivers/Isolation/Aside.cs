@@ -1,4 +1,4 @@
-namespace NanoVms.Drivers.Vmm;
+namespace NanoVms.Drivers.Isolation;
 
 /// <summary>Runs what changes a thread's own view of the computer on a thread that serves nothing else and ends.</summary>
 internal static class Aside

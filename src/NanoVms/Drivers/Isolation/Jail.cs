@@ -1,9 +1,8 @@
 using System.ComponentModel;
 using System.Runtime.InteropServices;
 using NanoVms.Commands;
-using NanoVms.Drivers.Container;
 
-namespace NanoVms.Drivers.Vmm;
+namespace NanoVms.Drivers.Isolation;
 
 /// <summary>What a hypervisor's process sees while it starts.</summary>
 /// <param name="Files">Files and folders that it may read, by their paths on the computer; those that are not there are left out.</param>
@@ -18,7 +17,7 @@ internal sealed record JailPlan(IReadOnlyList<string> Files, IReadOnlyList<strin
 /// </summary>
 internal static partial class Jail
 {
-    private const string Root = ContainerMounts.Folder;
+    private const string Root = PrivateMounts.Folder;
     private const int NewMounts = 0x20000;
     private const int NewHostName = 0x4000000;
     private const int NewCommunication = 0x8000000;
