@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using BytePort.Manifest.Hac;
 
 namespace BytePort.Cli.Api;
 
@@ -83,6 +84,8 @@ internal sealed record Machine(
     string? Description = null,
     Dictionary<int, int>? Ports = null,
     string? Template = null,
+    bool NestedVirtualization = false,
+    MachineLimits? Limits = null,
     string? Reason = null);
 
 /// <summary>A machine by itself as it is wanted; what is null is the server's choice.</summary>
@@ -124,6 +127,12 @@ internal sealed record SpawnRequest(
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<string>? PciKinds { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public bool? NestedVirtualization { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public MachineLimits? Limits { get; init; }
 }
 
 /// <summary>A piece of a console.</summary>

@@ -16,6 +16,7 @@ internal static class MachineCommand
         NewCommand.Create(host),
         SpawnCommand.Create(host),
         CreateList(host),
+        InspectCommand.Create(host),
         ExecCommand.CreateExec(host),
         ExecCommand.CreateAttach(host),
         MachineLogsCommand.Create(host),

@@ -32,6 +32,8 @@ internal static class NewCommand
         Option<string[]> Networks,
         Option<string> Driver,
         Option<string> Type,
+        Option<string[]> Limits,
+        Option<bool> Nested,
         Option<bool> Persistent,
         Option<bool> Template,
         Option<bool> Yes);
@@ -51,13 +53,15 @@ internal static class NewCommand
             new("--network") { HelpName = "NAME", Description = "A network that it has a card in, by default the team's own; may be given again; none for no network." },
             new("--driver") { HelpName = "NAME", Description = "What it runs on, by default auto." },
             new("--type") { HelpName = "TYPE", Description = "auto, microvm or q35." },
+            LimitOptions.Limits(),
+            LimitOptions.NestedVirtualization(),
             new("--persistent") { Description = "Keep its disk for the next machine of its name." },
             new("--template") { Description = "Make the folder of a template: config/, scripts/ and data/ beside the file." },
             new("--yes", "-y") { Description = "Ask nothing: what no option says is as by default." });
         var command = new Command("new", "Ask what a machine should be and write its hac.toml. Without a terminal, or with --yes, the options are the answers.")
         {
             folder, answers.Name, answers.Description, answers.Os, answers.Image, answers.Cores, answers.Memory, answers.Drive, answers.Ports, answers.Networks,
-            answers.Driver, answers.Type, answers.Persistent, answers.Template, answers.Yes,
+            answers.Driver, answers.Type, answers.Limits, answers.Nested, answers.Persistent, answers.Template, answers.Yes,
         };
         command.Runs(host, async (arguments, cancellationToken) =>
         {
@@ -67,7 +71,8 @@ internal static class NewCommand
             if (File.Exists(target) || Directory.Exists(target))
                 throw new CliException(ExitCode.Failed, $"{Path.Combine(shown, HacFile.FileName)} is there already and is not overwritten. Edit it, or name another folder.");
             var isTemplate = arguments.GetValue(answers.Template);
-            var file = Read(Compose(host, arguments, answers, NameOf(root), ref isTemplate));
+            var limits = LimitOptions.Read(arguments.GetValue(answers.Limits)) ?? new();
+            var file = Read(Compose(host, arguments, answers, NameOf(root), ref isTemplate)) with { Limits = limits };
             await WriteAsync(root, target, file, isTemplate, cancellationToken);
             if (arguments.Json)
                 host.Json(new NewMachine(target, file.Name), Manifests.ManifestJson.Default.NewMachine);
@@ -127,7 +132,8 @@ internal static class NewCommand
         _ = text.Append(CultureInfo.InvariantCulture, $"memory = {Quote(memory)}\ndrive = {Quote(drive)}\ninterface = {(networks is ["none"] ? "\"none\"" : List(networks))}\nports = {List(ports)}\ndriver = {Quote(driver)}\n");
         if (arguments.GetValue(answers.Type) is { } type)
             _ = text.Append(CultureInfo.InvariantCulture, $"machine = {Quote(type)}\n");
-        return text.Append(CultureInfo.InvariantCulture, $"persistent = {(persistent ? "true" : "false")}\n").ToString();
+        _ = text.Append(CultureInfo.InvariantCulture, $"persistent = {(persistent ? "true" : "false")}\nnested_virtualization = {(arguments.GetValue(answers.Nested) ? "true" : "false")}\n");
+        return text.ToString();
     }
 
     /// <summary>What the file's reader has against an answer; null for nothing.</summary>

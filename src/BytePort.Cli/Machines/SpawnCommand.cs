@@ -25,10 +25,12 @@ internal static class SpawnCommand
         var type = new Option<string>("--type") { HelpName = "TYPE", Description = "auto, microvm or q35, by default what the file says." };
         var variables = Variables();
         var publish = new Option<string[]>("--publish", "-p") { HelpName = "HOST:GUEST", Description = "A TCP port of the host (1024 and up) that leads to one of the machine's; may be given again." };
+        var limit = LimitOptions.Limits();
+        var nested = LimitOptions.NestedVirtualization();
         var console = new Option<bool>("--console") { Description = "Show its console from the first line of the boot on, until Ctrl-C, which leaves it running, or its end." };
         var dryRun = new Option<bool>("--dry-run") { Description = "Check everything and start nothing." };
         var main = new Argument<string[]>("COMMAND") { Arity = ArgumentArity.ZeroOrMore, Description = "After --: the main process of a stack, by default none; arguments for an image's entry point, by default its own." };
-        var command = new Command("spawn", "Start a machine and print its id.") { main, file, template, name, driver, type, variables, publish, console, dryRun };
+        var command = new Command("spawn", "Start a machine and print its id.") { main, file, template, name, driver, type, variables, publish, limit, nested, console, dryRun };
         command.Runs(host, async (arguments, cancellationToken) =>
         {
             if (arguments.GetValue(template) is not null && arguments.Has(file))
@@ -47,6 +49,8 @@ internal static class SpawnCommand
                 Command = arguments.GetValue(main) is { Length: > 0 } words ? words : null,
                 Environment = ReadVariables(arguments.GetValue(variables)),
                 Ports = ReadPorts(arguments.GetValue(publish), description.Ports),
+                Limits = LimitOptions.Read(arguments.GetValue(limit))?.Or(description.Limits ?? new()) ?? description.Limits,
+                NestedVirtualization = arguments.GetValue(nested) ? true : description.NestedVirtualization,
                 BootMessages = arguments.GetValue(console) ? true : null,
                 DryRun = arguments.GetValue(dryRun),
             };
@@ -128,6 +132,8 @@ internal static class SpawnCommand
             Persistent = file.IsPersistent ? true : null,
             PciDevices = file.PciDevices.Count > 0 ? file.PciDevices : null,
             PciKinds = file.PciKinds.Count > 0 ? file.PciKinds : null,
+            NestedVirtualization = file.NestedVirtualization ? true : null,
+            Limits = file.Limits.HasAny() ? file.Limits : null,
         };
     }
 

@@ -9,6 +9,10 @@ internal static partial class HacExtras
 {
     public const string Template = "template";
 
+    public const string Limits = "limits";
+
+    public static readonly string[] LimitKeys = [.. MachineLimit.All.Select(limit => limit.Key)];
+
     public static readonly string[] TemplateKeys = ["data", "modes", "script_seconds"];
 
     private const int MaxPorts = 64;
@@ -52,6 +56,9 @@ internal static partial class HacExtras
     public static IReadOnlyList<string>? ReadPciKinds(HacValue value) =>
         ReadTexts(value, PciKindPattern(), "kinds of PCI devices: a name such as \"vga\", a class such as \"0302\", or vendor and device such as \"10de:1eb8\"");
 
+    public static MachineLimits ReadLimits(HacSection section) => MachineLimit.All.Aggregate(
+        new MachineLimits(), (limits, limit) => limit.Set(limits, section.Optional(limit.Key, value => ReadLimit(value, limit))));
+
     public static HacTemplate ReadTemplate(HacSection section)
     {
         var defaults = new HacTemplate();
@@ -62,6 +69,13 @@ internal static partial class HacExtras
             ScriptSeconds = section.Optional<int?>("script_seconds", ReadSeconds) ?? defaults.ScriptSeconds,
         };
     }
+
+    private static long? ReadLimit(HacValue value, MachineLimit limit) => value.Value switch
+    {
+        TomlInteger number when limit.Allows(number.Number) => number.Number,
+        TomlString text when limit.Parse(text.Text) is { } parsed => parsed,
+        _ => value.Refuse<long?>(limit.Expected),
+    };
 
     private static List<string>? ReadTexts(HacValue value, Regex pattern, string expected)
     {

@@ -57,6 +57,12 @@ public sealed record HacFile
     /// <summary>Kinds of which it gets all: a name such as <c>vga</c>, a class of two or four hexadecimal digits, or <c>vendor:device</c>.</summary>
     public IReadOnlyList<string> PciKinds { get; init; } = [];
 
+    /// <summary>True gives the guest's processor the means to run machines itself.</summary>
+    public bool NestedVirtualization { get; init; }
+
+    /// <summary>The most that it may move in a second.</summary>
+    public MachineLimits Limits { get; init; } = new();
+
     /// <summary>What only a machine template has; the defaults when the table is not there.</summary>
     public HacTemplate Template { get; init; } = new();
 

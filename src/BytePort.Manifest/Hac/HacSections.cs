@@ -14,9 +14,9 @@ internal static class HacSections
     private const int MaxCores = 64;
     private const string RefExpected = "a stack such as \"node@22\" or an image such as \"docker.io/library/alpine:3.20\"";
 
-    private static readonly string[] Sections = [Spacecore, Hardware, HacExtras.Template];
+    private static readonly string[] Sections = [Spacecore, Hardware, HacExtras.Limits, HacExtras.Template];
     private static readonly string[] SpacecoreKeys = ["name", "description"];
-    private static readonly string[] HardwareKeys = ["cores", "memory", "kernel", "drive", "ref", "os", "interface", "router", "driver", "machine", "persistent", "ports", "pci", "pci_kind"];
+    private static readonly string[] HardwareKeys = ["cores", "memory", "kernel", "drive", "ref", "os", "interface", "router", "driver", "machine", "persistent", "ports", "pci", "pci_kind", "nested_virtualization"];
 
     /// <returns>The file; what it holds counts only when <paramref name="errors"/> stayed empty.</returns>
     public static HacFile Read(TomlTable root, ErrorList errors)
@@ -24,6 +24,7 @@ internal static class HacSections
         HacKeys.RefuseUnknown(root, null, Sections, errors);
         var spacecore = HacKeys.Section(root, Spacecore, SpacecoreKeys, errors);
         var hardware = HacKeys.Section(root, Hardware, HardwareKeys, errors);
+        var limits = HacKeys.Section(root, HacExtras.Limits, HacExtras.LimitKeys, errors);
         var template = HacKeys.Section(root, HacExtras.Template, HacExtras.TemplateKeys, errors);
         var defaults = new HacFile { Name = "" };
         var os = hardware.Optional("os", HacExtras.ReadOs);
@@ -48,6 +49,8 @@ internal static class HacSections
             Ports = hardware.Optional("ports", HacExtras.ReadPorts) ?? defaults.Ports,
             PciDevices = hardware.Optional("pci", HacExtras.ReadPciDevices) ?? defaults.PciDevices,
             PciKinds = hardware.Optional("pci_kind", HacExtras.ReadPciKinds) ?? defaults.PciKinds,
+            NestedVirtualization = hardware.Optional<bool?>("nested_virtualization", HacExtras.ReadFlag) ?? false,
+            Limits = HacExtras.ReadLimits(limits),
             Template = HacExtras.ReadTemplate(template),
         };
     }

@@ -16,7 +16,8 @@ internal static class HacSize
         _ => null,
     };
 
-    private static long? Parse(string text)
+    /// <summary>The same of a text alone, which must have a unit.</summary>
+    public static long? Parse(string text)
     {
         var digits = text.AsSpan().IndexOfAnyExceptInRange('0', '9');
         if (digits is <= 0 or > 15)

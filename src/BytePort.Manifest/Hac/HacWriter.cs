@@ -38,10 +38,23 @@ public static class HacWriter
             Line($"pci = {List(file.PciDevices)}");
         if (file.PciKinds.Count > 0)
             Line($"pci_kind = {List(file.PciKinds)}");
+        if (file.NestedVirtualization)
+            Line("nested_virtualization = true");
+        AddLimits(file.Limits);
         AddTemplate(file.Template);
         return text.ToString();
 
         void Line(string line) => text.Append(line).Append('\n');
+
+        void AddLimits(MachineLimits limits)
+        {
+            if (!limits.HasAny())
+                return;
+            Line("");
+            Line("[limits]");
+            foreach (var limit in MachineLimit.All.Where(limit => limit.Get(limits) is not null))
+                Line($"{limit.Key} = {Written(limit, limit.Get(limits)!.Value)}");
+        }
 
         void AddTemplate(HacTemplate template)
         {
@@ -55,6 +68,12 @@ public static class HacWriter
             if (template.Modes.Count > 0)
                 Line($"modes = {{ {string.Join(", ", template.Modes.Select(pair => $"{Quote(pair.Key)} = {Quote(Convert.ToString(pair.Value, 8).PadLeft(3, '0'))}"))} }}");
         }
+    }
+
+    private static string Written(MachineLimit limit, long value)
+    {
+        var text = limit.Show(value);
+        return char.IsAsciiDigit(text[^1]) ? text : Quote(text);
     }
 
     private static string List(IEnumerable<string> items) => $"[{string.Join(", ", items.Select(Quote))}]";

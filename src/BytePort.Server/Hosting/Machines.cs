@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using BytePort.Server.Machines;
 using NanoVms.Images;
 using NanoVms.Machines;
 using NanoVms.Network;
@@ -14,7 +15,8 @@ internal static class Machines
         Folder = options.InData("machines"),
         CacheFolder = options.CacheFolder,
         AgentPath = options.AgentPath,
-        Network = new NetworkOptions { BridgeName = BridgeName(options.DataFolder) },
+        Network = new NetworkOptions { BridgeName = BridgeName(options.DataFolder), Rate = options.MachineLimits.ToRate() },
+        Io = options.MachineLimits.ToIo(),
         Boot = async cancellationToken =>
         {
             if (!File.Exists(options.AgentPath))

@@ -1,4 +1,5 @@
 using System.Net;
+using BytePort.Manifest.Hac;
 using BytePort.Server.Grpc;
 
 namespace BytePort.Server.Hosting;
@@ -6,6 +7,8 @@ namespace BytePort.Server.Hosting;
 /// <summary>How this server runs: set once from the command line and the environment.</summary>
 internal sealed record ServerOptions
 {
+    private static readonly MachineLimits DefaultLimits = new() { ReceiveBits = 1_000_000_000, SendBits = 1_000_000_000 };
+
     /// <summary>Folder that holds everything the platform keeps: database, blobs, machines, logs.</summary>
     public required string DataFolder { get; init; }
 
@@ -40,6 +43,12 @@ internal sealed record ServerOptions
 
     /// <summary>True when every team may start machines by the container driver; else administrators alone.</summary>
     public bool ContainersForAll { get; init; }
+
+    /// <summary>True when every team may have nested virtualization; else administrators alone.</summary>
+    public bool NestedForAll { get; init; }
+
+    /// <summary>The most that each machine may move in a second, and what it may when nobody says anything.</summary>
+    public MachineLimits MachineLimits { get; init; } = DefaultLimits;
 
     public int ListenPort => int.Parse(Listen[(Listen.LastIndexOf(':') + 1)..], System.Globalization.CultureInfo.InvariantCulture);
 
@@ -113,6 +122,18 @@ internal sealed record ServerOptions
             errors.Add($"BYTEPORT_CONTAINERS is '{containers}'; it must be 'administrators' or 'all': who may start machines that share the computer's kernel.");
         }
 
+        var nested = NullIfEmpty(environment("BYTEPORT_NESTED_VIRTUALIZATION")) ?? "administrators";
+        if (nested is not ("administrators" or "all"))
+        {
+            errors.Add($"BYTEPORT_NESTED_VIRTUALIZATION is '{nested}'; it must be 'administrators' or 'all': who may let guests run machines themselves.");
+        }
+
+        var limits = MachineLimit.ReadAll((environment("BYTEPORT_MACHINE_LIMITS") ?? "").Split([' ', ','], StringSplitOptions.RemoveEmptyEntries), out var limitError);
+        if (limitError is not null)
+        {
+            errors.Add($"BYTEPORT_MACHINE_LIMITS: {limitError}");
+        }
+
         var agent = values.GetValueOrDefault("--agent") ?? environment("BYTEPORT_AGENT") ?? Path.Combine(AppContext.BaseDirectory, "nanovms-agent");
         if (errors.Count > 0)
         {
@@ -130,6 +151,8 @@ internal sealed record ServerOptions
             AgentPath = Path.GetFullPath(agent),
             CollectAfter = collect == "off" ? null : TimeSpan.FromDays(int.Parse(collect, System.Globalization.CultureInfo.InvariantCulture)),
             ContainersForAll = containers == "all",
+            NestedForAll = nested == "all",
+            MachineLimits = limits.Or(DefaultLimits),
             Down = down,
         };
     }

@@ -80,9 +80,7 @@ internal static class MachineEndpoints
         SpawnMachine body, HttpContext context, Caller caller, MachineService machines, TemplateStore templates, PlatformDb db, ServerOptions options, CancellationToken cancellationToken) => AnswerAsync(async () =>
     {
         var request = await ReadAsync(body, caller, templates, cancellationToken);
-        if (request.PciDevices.Count + request.PciKinds.Count > 0)
-            await PciEndpoints.RequireAdministratorAsync(caller, db, cancellationToken);
-        await RequireOwnKernelAsync(request, caller, db, options, cancellationToken);
+        await MachinePolicy.CheckAsync(request, caller, db, options, cancellationToken);
         if (body.DryRun is true)
         {
             await machines.CheckAsync(caller.TeamId, request, cancellationToken);
@@ -94,16 +92,6 @@ internal static class MachineEndpoints
         var machine = await machines.SpawnAsync(caller.TeamId, request, cancellationToken);
         return TypedResults.Created($"/api/v1/machines/{machine.Id}", MachineView.Of(machine));
     });
-
-    /// <summary>A container shares the computer's kernel with everybody else: whether a tenant may have one is the operator's to say.</summary>
-    private static async Task RequireOwnKernelAsync(MachineRequest request, Caller caller, PlatformDb db, ServerOptions options, CancellationToken cancellationToken)
-    {
-        if (request.Driver == "container" && !options.ContainersForAll && !await db.IsAdministratorAsync(caller, cancellationToken))
-        {
-            throw new MachineFaultException(
-                MachineFault.Forbidden, "Containers share the computer's kernel: only an administrator of the platform may start them here. Leave the driver out, or ask the operator for BYTEPORT_CONTAINERS=all.");
-        }
-    }
 
     private static Task<IResult> SystemsAsync(Caller caller, SystemStore systems) => AnswerAsync(() =>
     {

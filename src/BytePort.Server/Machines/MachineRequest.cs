@@ -64,6 +64,13 @@ internal sealed record MachineRequest
     /// <summary>Kinds of PCI devices of which it gets all, see <see cref="HacFile.PciKinds"/>.</summary>
     public IReadOnlyList<string> PciKinds { get; init; } = [];
 
+    /// <summary>True gives the guest's processor the means to run machines itself.</summary>
+    public bool NestedVirtualization { get; init; }
+
+    /// <summary>The most that it may move in a second.</summary>
+    // Null in the label of a machine that an earlier version spawned.
+    public MachineLimits Limits { get; init => field = value ?? new(); } = new();
+
     /// <summary>The operating system or the image, as people know it.</summary>
     [JsonIgnore]
     public string Image => Os ?? Ref;
@@ -86,5 +93,7 @@ internal sealed record MachineRequest
         Ports = file.Ports,
         PciDevices = file.PciDevices,
         PciKinds = file.PciKinds,
+        NestedVirtualization = file.NestedVirtualization,
+        Limits = file.Limits,
     };
 }

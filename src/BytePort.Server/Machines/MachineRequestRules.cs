@@ -21,12 +21,13 @@ internal static class MachineRequestRules
     private const int MaxName = 60;
 
     /// <exception cref="MachineFaultException">Names each value that is wrong and what would be right, or what this platform cannot do.</exception>
-    public static void Check(MachineRequest request)
+    /// <param name="most">What the platform allows.</param>
+    public static void Check(MachineRequest request, MachineLimits most)
     {
         var errors = Find(request).ToList();
         if (errors.Count > 0)
             throw new MachineFaultException(MachineFault.Invalid, string.Join(' ', errors));
-        var missing = FindUnsupported(request).ToList();
+        var missing = FindUnsupported(request, most).ToList();
         if (missing.Count > 0)
             throw new MachineFaultException(MachineFault.Unsupported, string.Join(' ', missing));
     }
@@ -67,6 +68,8 @@ internal static class MachineRequestRules
             yield return "The command's program must not be empty, and no argument may hold a zero.";
         if (request.Ports.Count > 0 && !request.Interfaces.Contains(HacFile.DefaultInterface))
             yield return $"A machine that is not in the network '{HacFile.DefaultInterface}' has no ports to publish.";
+        foreach (var limit in MachineLimit.All.Where(limit => limit.Get(request.Limits) is { } value && !limit.Allows(value)))
+            yield return $"limits.{limit.Member} is {limit.Get(request.Limits)} a second; it must be {limit.Least} to {limit.Most}.";
         foreach (var error in FindEnvironment(request.Environment).Concat(FindPorts(request.Ports)))
             yield return error;
     }
@@ -90,10 +93,12 @@ internal static class MachineRequestRules
             yield return $"The port {host} to {guest} cannot be published: the host's is {MinHostPort} to 65535, the guest's 1 to 65535.";
     }
 
-    private static IEnumerable<string> FindUnsupported(MachineRequest request)
+    private static IEnumerable<string> FindUnsupported(MachineRequest request, MachineLimits most)
     {
         if (request.Kernel != HacFile.DefaultKernel)
             yield return $"A kernel of one's own is not possible here; write kernel = \"{HacFile.DefaultKernel}\".";
+        foreach (var limit in MachineLimit.All.Where(limit => limit.Get(request.Limits) > limit.Get(most)))
+            yield return $"limits.{limit.Member} is {limit.Get(request.Limits)} a second; this platform allows {limit.Get(most)}. Ask for no more, or ask the operator for a higher {limit.Key} in BYTEPORT_MACHINE_LIMITS.";
     }
 
     /// <summary>True for a name to which numbers up to a count can be added.</summary>

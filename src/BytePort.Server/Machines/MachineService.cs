@@ -76,6 +76,7 @@ internal sealed class MachineService(
             var environment = new Dictionary<string, string>(image.Environment);
             foreach (var (name, value) in request.Environment)
                 environment[name] = value;
+            var limits = request.Limits.Or(options.MachineLimits);
             var spec = new MachineSpec
             {
                 Name = request.Name,
@@ -96,6 +97,9 @@ internal sealed class MachineService(
                 BootMessages = request.BootMessages,
                 PciDevices = request.PciDevices,
                 PciKinds = request.PciKinds,
+                NestedVirtualization = request.NestedVirtualization,
+                Rate = limits.ToRate(),
+                Io = limits.ToIo(),
                 Labels = new Dictionary<string, string>
                 {
                     [RequestLabel] = JsonSerializer.Serialize(request, Json),
@@ -140,6 +144,9 @@ internal sealed class MachineService(
                     Group = GroupOf(team),
                     GroupName = name ?? spec.Name,
                     Ports = [],
+                    // The operator may allow less than when it was saved.
+                    Rate = SpecLimits.Of(spec).Within(options.MachineLimits).ToRate(),
+                    Io = SpecLimits.Of(spec).Within(options.MachineLimits).ToIo(),
                     Labels = new Dictionary<string, string>(spec.Labels)
                     {
                         [RequestLabel] = JsonSerializer.Serialize(JsonSerializer.Deserialize<MachineRequest>(spec.Labels[RequestLabel], Json)! with { Name = name ?? spec.Name, Ports = new Dictionary<int, int>() }, Json),
@@ -232,7 +239,7 @@ internal sealed class MachineService(
 
     private async Task<MachineImage> PrepareAsync(Guid team, MachineRequest request, ImageLease use, CancellationToken cancellationToken)
     {
-        MachineRequestRules.Check(request);
+        MachineRequestRules.Check(request, options.MachineLimits);
         var networks = host.Networks.Where(network => network.Owner == OwnerOf(team)).Select(network => network.Name).Append(HacFile.DefaultInterface).ToHashSet();
         if (request.Interfaces.FirstOrDefault(name => !networks.Contains(name)) is { } missing)
             throw new MachineFaultException(MachineFault.Unsupported, $"There is no network '{missing}' in your team; make it with: byteport network create {missing}");

@@ -1,3 +1,4 @@
+using BytePort.Manifest.Hac;
 using BytePort.Server.Database;
 using BytePort.Server.Instances;
 using Microsoft.EntityFrameworkCore;
@@ -10,6 +11,8 @@ namespace BytePort.Server.Machines;
 /// <param name="Image">What a machine by itself was spawned from; null for others.</param>
 /// <param name="Ports">TCP ports of the host, each with the guest's port that it leads to.</param>
 /// <param name="Template">The team's template that a machine by itself came from.</param>
+/// <param name="NestedVirtualization">The guest can run machines itself.</param>
+/// <param name="Limits">The most that it may move in a second.</param>
 /// <param name="Reason">Why it failed.</param>
 internal sealed record MachineView(
     string Id,
@@ -31,6 +34,8 @@ internal sealed record MachineView(
     string? Description,
     IReadOnlyDictionary<int, int> Ports,
     string? Template,
+    bool NestedVirtualization,
+    MachineLimits Limits,
     string? Reason)
 {
     /// <summary>A machine by itself.</summary>
@@ -78,6 +83,8 @@ internal sealed record MachineView(
             request?.Description,
             request?.Ports ?? new Dictionary<int, int>(),
             request?.Template,
+            machine.Spec.NestedVirtualization,
+            SpecLimits.Of(machine.Spec),
             machine.FailureReason);
     }
 

@@ -1,6 +1,5 @@
 using BytePort.Server.Accounts;
 using BytePort.Server.Database;
-using Microsoft.EntityFrameworkCore;
 using NanoVms.Machines;
 
 namespace BytePort.Server.Machines;
@@ -8,15 +7,17 @@ namespace BytePort.Server.Machines;
 /// <summary>The computer's PCI devices. They are the platform's and no team's, so only its administrators may see and assign them.</summary>
 internal static class PciEndpoints
 {
+    public const string OnlyAdministrators = "PCI devices are the computer's: only an administrator of the platform may see and assign them.";
+
     public static void MapPci(this IEndpointRouteBuilder group) =>
         group.MapGet("pci", ListAsync).WithName("listPciDevices").WithSummary("The computer's PCI devices, and which machine has each; for administrators")
             .Produces<PciList>().ProducesProblem(StatusCodes.Status403Forbidden);
 
     /// <exception cref="MachineFaultException">The caller is none.</exception>
-    public static async Task RequireAdministratorAsync(Caller caller, PlatformDb db, CancellationToken cancellationToken)
+    private static async Task RequireAdministratorAsync(Caller caller, PlatformDb db, CancellationToken cancellationToken)
     {
-        if (!await db.Users.AnyAsync(user => user.Id == caller.UserId && user.IsAdministrator, cancellationToken))
-            throw new MachineFaultException(MachineFault.Forbidden, "PCI devices are the computer's: only an administrator of the platform may see and assign them.");
+        if (!await db.IsAdministratorAsync(caller, cancellationToken))
+            throw new MachineFaultException(MachineFault.Forbidden, OnlyAdministrators);
     }
 
     private static Task<IResult> ListAsync(Caller caller, PlatformDb db, MachineHost host, CancellationToken cancellationToken) => MachineEndpoints.AnswerAsync(async () =>

@@ -22,6 +22,8 @@ namespace BytePort.Server.Machines;
 /// <param name="BootMessages">Have the kernel tell the console all about the boot, default false.</param>
 /// <param name="PciDevices">PCI devices of the computer, by address; for administrators.</param>
 /// <param name="PciKinds">Kinds of them of which the machine gets all; for administrators.</param>
+/// <param name="NestedVirtualization">Let the guest run machines itself, default false; for administrators.</param>
+/// <param name="Limits">The most that it may move in a second; what is left out is as the platform allows.</param>
 /// <param name="DryRun">Check everything, start nothing, answer 204.</param>
 internal sealed record SpawnMachine(
     string? Name,
@@ -44,6 +46,8 @@ internal sealed record SpawnMachine(
     bool? BootMessages,
     IReadOnlyList<string?>? PciDevices,
     IReadOnlyList<string?>? PciKinds,
+    bool? NestedVirtualization,
+    MachineLimits? Limits,
     bool? DryRun)
 {
     /// <param name="template">Says what is left out here; null for a machine without one.</param>
@@ -74,6 +78,8 @@ internal sealed record SpawnMachine(
             BootMessages = BootMessages ?? request.BootMessages,
             PciDevices = Texts(PciDevices) ?? request.PciDevices,
             PciKinds = Texts(PciKinds) ?? request.PciKinds,
+            NestedVirtualization = NestedVirtualization ?? request.NestedVirtualization,
+            Limits = Limits?.Or(request.Limits) ?? request.Limits,
         };
     }
 

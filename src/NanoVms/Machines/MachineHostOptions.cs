@@ -19,6 +19,9 @@ public sealed record MachineHostOptions
     /// <summary>The bridge and its addresses.</summary>
     public NetworkOptions Network { get; init; } = new();
 
+    /// <summary>Of machines whose specification has none. Null for no limit.</summary>
+    public IoLimits? Io { get; init; }
+
     /// <summary>The probe's answer is kept here, shared by hosts on one computer.</summary>
     public string CacheFolder { get; init; } = "/var/cache/byteport";
 

@@ -17,7 +17,7 @@ public sealed record MachineSpec
     /// <summary>Host processors' worth of time, 0.01 or more; null for no limit. Enforced once <see cref="BootBurst"/> is over.</summary>
     public double? CpuLimit { get; init; }
 
-    /// <summary>Of the computer's disks, from the start on; null for no limit.</summary>
+    /// <summary>Of the computer's disks, from the start on; null for the host's <see cref="MachineHostOptions.Io"/>.</summary>
     public IoLimits? Io { get; init; }
 
     /// <summary>How long after the main process's start the machine may still use its processors whole.</summary>

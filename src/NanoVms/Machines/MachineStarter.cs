@@ -138,7 +138,7 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
             // With a kernel of its own a guest has no more processors than it was given; else it would have all.
             if (!hasKernel)
                 cgroup.LimitCpu(record.Spec.Cpus);
-            if (record.Spec.Io is { } io)
+            if ((record.Spec.Io ?? options.Io) is { } io)
                 cgroup.LimitIo(io, [.. record.Spec.Layers, parts.Folder, .. record.Spec.Drives.Select(drive => drive.Path)]);
             await (hasKernel ? Task.WhenAll(making, plugging) : plugging);
 

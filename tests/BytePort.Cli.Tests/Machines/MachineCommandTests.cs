@@ -49,6 +49,59 @@ public sealed class MachineCommandTests
     }
 
     [Fact]
+    public async Task Spawn_Limits_OfTheOptionsGoOverThoseOfTheFile()
+    {
+        await using var server = new FakeServer();
+        server.OnJson("POST /api/v1/machines", Machine, 201);
+        using var cli = new Fakes.Cli(server);
+        cli.Write("hac.toml", $"{Hac}\nnested_virtualization = true\n[limits]\nsend_bits = '100M'\nread_bytes = '50M'\n");
+
+        Assert.Equal(0, (await cli.RunAsync("machine", "spawn", "--limit", "send_bits=20M", "--limit", "write_operations=500")).Code);
+        Assert.EndsWith(
+            """
+            "nestedVirtualization":true,"limits":{"receiveBits":null,"sendBits":20000000,"readBytes":52428800,"writeBytes":null,"readOperations":null,"writeOperations":500}}
+            """,
+            JsonNode.Parse(server.Requests[0].Text)!.ToJsonString(),
+            StringComparison.Ordinal);
+        var (code, _, error) = await cli.RunAsync("machine", "spawn", "--limit", "speed=1");
+        Assert.Equal(2, code);
+        Assert.Contains("--limit: 'speed' is no limit; choose one of receive_bits,", error, StringComparison.Ordinal);
+        cli.Write("plain.toml", Hac);
+        Assert.Equal(0, (await cli.RunAsync("machine", "spawn", "-f", "plain.toml", "--nested-virtualization")).Code);
+        Assert.EndsWith("\"nestedVirtualization\":true}", server.Requests[1].Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Inspect_ShowsWhatItMayUse()
+    {
+        await using var server = new FakeServer();
+        server.OnJson("GET /api/v1/machines/abc123", new
+        {
+            id = "abc123",
+            name = "web-1",
+            state = "running",
+            driver = "qemu",
+            accelerated = false,
+            cpus = 2,
+            memoryMiB = 1024,
+            startedAt = "2026-01-01T00:00:00Z",
+            restarts = 0,
+            nestedVirtualization = true,
+            limits = new { sendBits = 1_000_000_000L, readBytes = 52428800, writeOperations = 500 },
+        });
+        using var cli = new Fakes.Cli(server);
+
+        var (code, output, _) = await cli.RunAsync("machine", "inspect", "abc123");
+
+        var rows = output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => string.Join(' ', line.Split(' ', StringSplitOptions.RemoveEmptyEntries))).ToList();
+        Assert.Equal(0, code);
+        Assert.Contains("limits send_bits=1G read_bytes=50M write_operations=500", rows);
+        Assert.Contains("nested virtualization yes", rows);
+        Assert.DoesNotContain(rows, row => row.StartsWith("template", StringComparison.Ordinal));
+        Assert.Contains("\"sendBits\":1000000000", (await cli.RunAsync("machine", "inspect", "abc123", "--json")).Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Spawn_WrongFile_ReportsEveryErrorAndAsksNobody()
     {
         await using var server = new FakeServer();

@@ -11,12 +11,13 @@ public sealed class NewCommandTests
         using var cli = new Fakes.Cli();
         var (code, output, error) = await cli.RunAsync(
             "machine", "new", "box", "--description", "A \"box\"", "--os", "debian-12", "--cores", "2", "--memory", "512M", "--drive", "1G",
-            "-p", "8081:80", "-p", "8443:443", "--network", "default", "--driver", "qemu", "--type", "q35", "--persistent");
+            "-p", "8081:80", "-p", "8443:443", "--network", "default", "--driver", "qemu", "--type", "q35", "--persistent", "--limit", "send_bits=20M", "--nested-virtualization");
 
         Assert.Equal((0, ""), (code, output));
         Assert.Contains("byteport machine spawn -f box/hac.toml", error, StringComparison.Ordinal);
         var file = (await HacReader.ReadFileAsync(Path.Combine(cli.Folder, "box/hac.toml"), "hac.toml", TestContext.Current.CancellationToken)).File!;
         Assert.Equal(("box", "A \"box\"", "debian-12", 2u, 512, "qemu", "q35", true), (file.Name, file.Description, file.Os, file.Cores, file.MemoryMiB, file.Driver, file.MachineType, file.IsPersistent));
+        Assert.Equal((new MachineLimits { SendBits = 20_000_000 }, true), (file.Limits, file.NestedVirtualization));
         Assert.Equal((80, 443), (file.Ports[8081], file.Ports[8443]));
         Assert.Single(Directory.EnumerateFileSystemEntries(Path.Combine(cli.Folder, "box")));
     }

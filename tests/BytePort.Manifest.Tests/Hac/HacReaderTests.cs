@@ -66,6 +66,71 @@ public sealed partial class HacReaderTests
         Assert.Contains(expected, string.Join('\n', Errors($"spacecore.name = 'a'\nhardware = {{ ref = 'base', interface = {networks}, router = {router} }}")), StringComparison.Ordinal);
 
     [Fact]
+    public void Read_Limits_HaveTheUnitsOfNetworksAndOfDisks()
+    {
+        var file = Read("""
+            spacecore.name = "a"
+            hardware = { ref = "base", nested_virtualization = true }
+            [limits]
+            receive_bits = "100M"
+            send_bits = 64_000
+            read_bytes = "50M"
+            write_bytes = 65536
+            read_operations = 1000
+            write_operations = "10"
+            """);
+
+        Assert.True(file.NestedVirtualization);
+        Assert.Equal(new MachineLimits { ReceiveBits = 100_000_000, SendBits = 64_000, ReadBytes = 50 << 20, WriteBytes = 65536, ReadOperations = 1000, WriteOperations = 10 }, file.Limits);
+        Assert.Equal(new MachineLimits { SendBits = 2_000_000_000 }, Read("spacecore.name = 'a'\nhardware.ref = 'base'\nlimits.send_bits = '2Gbit'").Limits);
+    }
+
+    [Fact]
+    public void Read_WrongLimits_ReportsAllOfThem() => Assert.Equal(
+        [
+            "hac.toml:3:34: hardware.nested_virtualization must be true or false, not \"yes\".",
+            "hac.toml:5:16: limits.receive_bits must be bits a second from 64000 to 100G, such as \"100M\" for 100,000,000, not 63999.",
+            "hac.toml:6:13: limits.send_bits must be bits a second from 64000 to 100G, such as \"100M\" for 100,000,000, not \"101G\".",
+            "hac.toml:7:14: limits.read_bytes must be bytes a second from 64K to 1T, such as \"50M\" for 50 MiB, not \"63K\".",
+            "hac.toml:8:15: limits.write_bytes must be bytes a second from 64K to 1T, such as \"50M\" for 50 MiB, not 0.5.",
+            "hac.toml:9:19: limits.read_operations must be a whole number from 10 to 10000000, not \"1K\".",
+            "hac.toml:10:1: Unknown key \"write_operation\" in [limits]. Did you mean \"write_operations\"?",
+        ],
+        Errors("""
+            spacecore.name = "a"
+            hardware.ref = "base"
+            hardware.nested_virtualization = "yes"
+            [limits]
+            receive_bits = 63999
+            send_bits = "101G"
+            read_bytes = "63K"
+            write_bytes = 0.5
+            read_operations = "1K"
+            write_operation = 9
+            """));
+
+    [Fact]
+    public void Limits_OrAndWithin_TakeEachByItself()
+    {
+        var asked = new MachineLimits { SendBits = 5_000_000, ReadBytes = 1 << 20 };
+        var most = new MachineLimits { ReceiveBits = 1_000_000, SendBits = 1_000_000 };
+
+        Assert.Equal(new MachineLimits { ReceiveBits = 1_000_000, SendBits = 5_000_000, ReadBytes = 1 << 20 }, asked.Or(most));
+        Assert.Equal(new MachineLimits { ReceiveBits = 1_000_000, SendBits = 1_000_000, ReadBytes = 1 << 20 }, asked.Within(most));
+    }
+
+    [Theory]
+    [InlineData("send_bits", "'send_bits' is not NAME=VALUE, such as send_bits=100M.")]
+    [InlineData("speed=1", "'speed' is no limit; choose one of receive_bits, send_bits, read_bytes, write_bytes, read_operations, write_operations.")]
+    [InlineData("read_bytes=1K", "read_bytes must be bytes a second from 64K to 1T, such as \"50M\" for 50 MiB, not '1K'.")]
+    [InlineData("read_bytes=64K read_bytes=64K", "read_bytes is there twice.")]
+    public void Limits_WrongText_SaysWhat(string texts, string expected)
+    {
+        _ = MachineLimit.ReadAll(texts.Split(' '), out var error);
+        Assert.Equal(expected, error);
+    }
+
+    [Fact]
     public void Read_EveryKeyWrong_ReportsAllOfThem()
     {
         var errors = Errors("""
@@ -85,7 +150,7 @@ public sealed partial class HacReaderTests
 
         Assert.Equal(
             [
-                "hac.toml:1:1: Unknown key \"title\". Known tables: spacecore, hardware, template.",
+                "hac.toml:1:1: Unknown key \"title\". Known tables: spacecore, hardware, limits, template.",
                 "hac.toml:3:8: spacecore.name must be 1 to 60 of a-z, 0-9 and -, not \"Shop\".",
                 "hac.toml:4:1: Unknown key \"descripton\" in [spacecore]. Did you mean \"description\"?",
                 "hac.toml:5:15: spacecore.description must be a text of at most 1000 characters, not false.",

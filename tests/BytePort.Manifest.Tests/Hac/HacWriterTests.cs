@@ -41,6 +41,8 @@ public sealed class HacWriterTests
             Ports = new Dictionary<int, int> { [8081] = 80 },
             PciDevices = ["0000:01:00.0"],
             PciKinds = ["vga", "10de:1eb8"],
+            NestedVirtualization = true,
+            Limits = new() { ReceiveBits = 100_000_000, SendBits = 64_000, ReadBytes = 64 << 10, WriteBytes = 1L << 40, ReadOperations = 10, WriteOperations = 10_000_000 },
             Template = new() { Data = "/srv/a \"b\"", ScriptSeconds = 7, Modes = new Dictionary<string, int> { ["etc/a b"] = 6, ["etc/x"] = 0b100_111_101_101 } },
         };
         var text = HacWriter.Write(file);
@@ -50,6 +52,7 @@ public sealed class HacWriterTests
         Assert.Equal(text, HacWriter.Write(result.File!));
         Assert.Equal((file.Name, file.Description, file.MemoryMiB, file.DriveBytes, file.Os), (result.File!.Name, result.File.Description, result.File.MemoryMiB, result.File.DriveBytes, result.File.Os));
         Assert.Equal(file.Template.Modes, result.File.Template.Modes);
+        Assert.Equal((file.Limits, true), (result.File.Limits, result.File.NestedVirtualization));
         Assert.Equal(file.Routes, result.File.Routes);
     }
 }

@@ -1,3 +1,4 @@
+using BytePort.Manifest.Hac;
 using BytePort.Server.Hosting;
 
 namespace BytePort.Server.Tests.Hosting;
@@ -28,6 +29,17 @@ public class ServerOptionsTests
     [Fact]
     public void Parse_DatabaseFromEnvironment_IsTaken()
         => Assert.Equal("Host=db", ServerOptions.Parse(["--data", "/d"], name => name == "BYTEPORT_DATABASE" ? "Host=db" : null).Database);
+
+    [Fact]
+    public void Parse_MachineLimits_AreTheOperators()
+    {
+        static ServerOptions Parse(string? limits) => ServerOptions.Parse(["--data", "/d"], name => name == "BYTEPORT_MACHINE_LIMITS" ? limits : null);
+
+        Assert.Equal(new MachineLimits { ReceiveBits = 1_000_000_000, SendBits = 1_000_000_000 }, Parse(null).MachineLimits);
+        Assert.Equal(new MachineLimits { ReceiveBits = 1_000_000_000, SendBits = 10_000_000_000, WriteBytes = 200 << 20 }, Parse("send_bits=10G, write_bytes=200M").MachineLimits);
+        Assert.Contains("BYTEPORT_MACHINE_LIMITS: write_bytes must be", Assert.Throws<ServerOptionsException>(() => Parse("write_bytes=fast")).Message, StringComparison.Ordinal);
+        Assert.Contains("BYTEPORT_NESTED_VIRTUALIZATION is 'some'", Assert.Throws<ServerOptionsException>(() => ServerOptions.Parse(["--data", "/d"], name => name == "BYTEPORT_NESTED_VIRTUALIZATION" ? "some" : null)).Message, StringComparison.Ordinal);
+    }
 
     [Theory]
     [InlineData("localhost:9090", true)]
