@@ -14,6 +14,7 @@ return args switch
     ["edge", "--quick"] => await RunEdgeAsync(quick: true),
     ["machines"] => await RunMachinesAsync(rounds: 5),
     ["machines", var rounds] when int.TryParse(rounds, CultureInfo.InvariantCulture, out var number) && number > 0 => await RunMachinesAsync(number),
+    ["snapshots"] => await SnapshotBench.RunAsync(Setting("BYTEPORT_AGENT"), rounds: 5),
     ["containers"] => await ContainerBench.RunAsync(Setting("BYTEPORT_AGENT"), ContainerRounds),
     ["deploy"] => await RunDeployAsync(),
     _ => Usage(),
@@ -37,6 +38,7 @@ static Task<int> RunEdgeAsync(bool quick) => EdgeBench.RunAsync(quick);
 static async Task<int> RunMachinesAsync(int rounds)
 {
     var failed = await MachineBench.RunAsync(Setting("BYTEPORT_AGENT"), rounds);
+    failed = Math.Max(failed, await SnapshotBench.RunAsync(Setting("BYTEPORT_AGENT"), rounds));
     return Math.Max(failed, await ContainerBench.RunAsync(Setting("BYTEPORT_AGENT"), ContainerRounds));
 }
 

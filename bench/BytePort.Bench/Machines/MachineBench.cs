@@ -74,16 +74,6 @@ internal static class MachineBench
             Console.WriteLine("|---|---|---|");
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| agent only | {agentOnly.Megabytes:0} MB | {agentOnly.Percent:0.0} % |"));
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| Node HTTP server | {withNode.Megabytes:0} MB | {withNode.Percent:0.0} % |"));
-            var snapshots = Directory.CreateTempSubdirectory("byteport-snapshots-");
-            try
-            {
-                await SnapshotBench.RunAsync(host, snapshots.FullName, web, NodeServer(node), rounds);
-            }
-            finally
-            {
-                snapshots.Delete(recursive: true);
-            }
-
             return 0;
         }
         finally

@@ -1,6 +1,9 @@
 using System.Diagnostics;
 using System.Globalization;
+using Microsoft.Extensions.Logging.Abstractions;
+using NanoVms.Images;
 using NanoVms.Machines;
+using NanoVms.Network;
 
 namespace BytePort.Bench.Machines;
 
@@ -10,9 +13,33 @@ internal static class SnapshotBench
     private const int MemoryMiB = 256;
     private const int Clones = 10;
 
-    public static async Task RunAsync(MachineHost host, string folder, MachineSpec web, ProcessSpec main, int rounds)
+    /// <param name="agentPath">The guest's agent.</param>
+    public static async Task<int> RunAsync(string agentPath, int rounds)
     {
-        var spec = web with { MemoryMiB = MemoryMiB };
+        var store = new ImageStore();
+        var node = await store.GetStackAsync("node@22", null, CancellationToken.None);
+        var folder = Directory.CreateTempSubdirectory("byteport-snapshots-").FullName;
+        var options = new MachineHostOptions
+        {
+            Folder = Path.Combine(folder, "host"),
+            Boot = token => store.GetBootAsync(agentPath, null, token),
+            Network = new NetworkOptions { BridgeName = "byteportbench", Prefix = "10.203.0.0/24" },
+        };
+        try
+        {
+            await using var host = await MachineHost.OpenAsync(options, NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None);
+            await RunAsync(host, folder, new MachineSpec { Name = "bench", MemoryMiB = MemoryMiB, Layers = node.Layers }, MachineBench.NodeServer(node), rounds);
+            return 0;
+        }
+        finally
+        {
+            await MachineHost.DestroyAsync(options, NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None);
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private static async Task RunAsync(MachineHost host, string folder, MachineSpec spec, ProcessSpec main, int rounds)
+    {
         List<TimeSpan> cold = [], saved = [], restored = [], agents = [], answered = [];
         for (var round = 0; round < rounds; round++)
         {
