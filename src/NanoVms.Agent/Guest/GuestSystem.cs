@@ -168,6 +168,7 @@ internal sealed class GuestSystem(bool isContainer = false)
         if (IsFrozen)
             return;
         IsFrozen = true;
+        Identity.PrepareToRenew();
         _processes.Freeze();
         _disks.Freeze(DiskFolder);
     }
@@ -209,7 +210,7 @@ internal sealed class GuestSystem(bool isContainer = false)
                 Hosts = thaw.Hosts ?? before.Hosts,
                 Network = thaw.Network ?? before.Network,
             };
-            ChangeIdentity(thaw);
+            ChangeIdentity(thaw, before);
 
             // 4.
             NetworkSetup.Change(Card, thaw.MacAddress, thaw.Network, before.Network);
@@ -224,7 +225,7 @@ internal sealed class GuestSystem(bool isContainer = false)
         IsFrozen = false;
     }
 
-    private void ChangeIdentity(ThawConfig thaw)
+    private void ChangeIdentity(ThawConfig thaw, GuestConfig before)
     {
         var changes = thaw.Hostname is not null || thaw.Hosts is not null || thaw.Network is not null;
         if (!changes && !thaw.NewIdentity)
@@ -232,7 +233,7 @@ internal sealed class GuestSystem(bool isContainer = false)
         if (_config!.ReadOnlyRoot)
             Mounts.SetRootReadOnly(false);
         if (changes)
-            Identity.Apply(_config, _names);
+            Identity.Change(before, _config, _names);
         if (thaw.NewIdentity)
             Identity.Renew();
         if (_config.ReadOnlyRoot)

@@ -69,7 +69,10 @@ internal static unsafe class NetworkSetup
         {
             if (before?.Gateway is { } old)
                 _ = Route(DeleteRoute, old);
-            Configure(card, network);
+            if (before is not null && before.Mtu == network.Mtu)
+                ConfigureAddress(card, network);
+            else
+                Configure(card, network);
         }
 
         if (mac is null || SetMac(card, mac) == 0)
@@ -90,6 +93,12 @@ internal static unsafe class NetworkSetup
         Name(card, request);
         BinaryPrimitives.WriteInt32LittleEndian(request[NameLength..], network.Mtu);
         Ask(SetMtu, request, $"set the MTU of {card} to {network.Mtu}");
+        ConfigureAddress(card, network, isUp: false);
+    }
+
+    private static void ConfigureAddress(string card, GuestNetwork network, bool isUp = true)
+    {
+        Span<byte> request = stackalloc byte[40];
         Name(card, request);
         Address(network.Address, request[NameLength..]);
         Ask(SetAddress, request, $"give {card} the address {network.Address}");
@@ -97,7 +106,8 @@ internal static unsafe class NetworkSetup
         var mask = network.PrefixLength == 0 ? 0 : uint.MaxValue << (32 - network.PrefixLength);
         Address(new IPAddress(BinaryPrimitives.ReverseEndianness(mask)), request[NameLength..]);
         Ask(SetMask, request, $"give {card} the prefix /{network.PrefixLength}");
-        BringUp(card);
+        if (!isUp)
+            BringUp(card);
         if (network.Gateway is not null)
             AddRouteBy(network.Gateway);
     }

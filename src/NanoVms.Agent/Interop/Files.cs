@@ -50,6 +50,25 @@ internal static unsafe class Files
             throw AgentFailure.Of($"cannot write {path}");
     }
 
+    /// <summary>As <see cref="Write"/>, into a file that is there, which takes less; one that is no file is replaced.</summary>
+    public static void Overwrite(string path, string text)
+    {
+        var bytes = Encoding.UTF8.GetBytes(text);
+        // Not waiting for the other end of a pipe, which is no file and cannot be cut.
+        var fd = TryOpen(path, Libc.O_WRONLY | Libc.O_NOFOLLOW | Libc.O_NONBLOCK);
+        var isWritten = false;
+        if (fd >= 0)
+        {
+            // SAFETY: the length is the array's.
+            fixed (byte* start = bytes)
+                isWritten = Libc.Truncate(fd, bytes.Length) == 0 && Libc.Write(fd, start, (nuint)bytes.Length) == bytes.Length;
+            _ = Libc.Close(fd);
+        }
+
+        if (!isWritten)
+            Write(path, text);
+    }
+
     /// <summary>Writes into a file that exists, such as those of /proc/sys.</summary>
     public static bool TryWrite(string path, string text, int flags = 0, uint mode = 0)
     {

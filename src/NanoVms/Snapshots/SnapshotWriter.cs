@@ -66,7 +66,7 @@ internal static class SnapshotWriter
         var copy = Path.Combine(folder, SnapshotManifest.Disk);
         using var source = File.OpenHandle(disk, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
         using var destination = File.OpenHandle(copy, FileMode.CreateNew, FileAccess.ReadWrite);
-        var sums = await CopyAsync(source, destination, copy, parent, SnapshotManifest.Disk, cancellationToken);
+        var sums = await CopyAsync(new SparseSource(source), destination, copy, parent, SnapshotManifest.Disk, cancellationToken);
         RandomAccess.FlushToDisk(destination);
         return sums;
     }
@@ -74,7 +74,7 @@ internal static class SnapshotWriter
     /// <summary>Copies a file into a snapshot, without what the parent's file of the same name has.</summary>
     /// <param name="copy">The path of the destination.</param>
     public static async Task<uint[]> CopyAsync(
-        SafeFileHandle source, SafeFileHandle destination, string copy, string? parent, string name, CancellationToken cancellationToken)
+        ISparseSource source, SafeFileHandle destination, string copy, string? parent, string name, CancellationToken cancellationToken)
     {
         if (parent is null)
             return await SparseCopy.CopyAsync(source, destination, cancellationToken);

@@ -25,22 +25,21 @@ internal static class SparseCopy
     public static Task<uint[]> CopyAsync(SafeFileHandle source, SafeFileHandle destination, CancellationToken cancellationToken) =>
         RunAsync(new SparseSource(source), destination, null, [], cancellationToken);
 
-    /// <summary>The same from a file of a snapshot.</summary>
+    /// <summary>The same from something that need not be a file.</summary>
     /// <exception cref="IOException">Reading or writing failed.</exception>
-    public static Task<uint[]> CopyAsync(SparseSource source, SafeFileHandle destination, CancellationToken cancellationToken) =>
+    public static Task<uint[]> CopyAsync(ISparseSource source, SafeFileHandle destination, CancellationToken cancellationToken) =>
         RunAsync(source, destination, null, [], cancellationToken);
 
     /// <summary>The same without what a parent's file has in the same place. Returns the sums of the whole, and the map of what was left out.</summary>
     /// <exception cref="IOException">Reading or writing failed.</exception>
     public static async Task<(uint[] Sums, byte[] Shared)> CopyDifferenceAsync(
-        SafeFileHandle source, SafeFileHandle destination, SparseSource parent, CancellationToken cancellationToken)
+        ISparseSource source, SafeFileHandle destination, SparseSource parent, CancellationToken cancellationToken)
     {
-        var file = new SparseSource(source);
         // A parent of another length shares nothing.
-        if (file.Length != parent.Length)
-            return (await RunAsync(file, destination, null, [], cancellationToken), []);
-        var shared = new byte[SparseSource.MapLength(file.Length)];
-        return (await RunAsync(file, destination, parent, shared, cancellationToken), shared);
+        if (source.Length != parent.Length)
+            return (await RunAsync(source, destination, null, [], cancellationToken), []);
+        var shared = new byte[SparseSource.MapLength(source.Length)];
+        return (await RunAsync(source, destination, parent, shared, cancellationToken), shared);
     }
 
     /// <summary>The sums of a file's pieces.</summary>
@@ -48,7 +47,7 @@ internal static class SparseCopy
         RunAsync(new SparseSource(source), null, null, [], cancellationToken);
 
     private static Task<uint[]> RunAsync(
-        SparseSource source, SafeFileHandle? destination, SparseSource? parent, byte[] shared, CancellationToken cancellationToken) => Task.Run(
+        ISparseSource source, SafeFileHandle? destination, SparseSource? parent, byte[] shared, CancellationToken cancellationToken) => Task.Run(
         () =>
         {
             if (destination is not null)
@@ -60,7 +59,7 @@ internal static class SparseCopy
         },
         cancellationToken);
 
-    private static uint CopyPiece(SparseSource source, SafeFileHandle? destination, SparseSource? parent, byte[] shared, long start, long end)
+    private static uint CopyPiece(ISparseSource source, SafeFileHandle? destination, SparseSource? parent, byte[] shared, long start, long end)
     {
         var sum = uint.MaxValue;
         var buffer = ArrayPool<byte>.Shared.Rent(2 * Granule);

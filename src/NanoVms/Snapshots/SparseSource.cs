@@ -4,7 +4,7 @@ using Microsoft.Win32.SafeHandles;
 namespace NanoVms.Snapshots;
 
 /// <summary>A sparse file to be copied: one by itself, or one of an incremental snapshot, which leaves to its parent's what they share.</summary>
-internal sealed partial class SparseSource : IDisposable
+internal sealed partial class SparseSource : ISparseSource, IDisposable
 {
     /// <summary>What is compared, copied and left to the parent, in bytes.</summary>
     public const int Granule = 64 << 10;
@@ -65,7 +65,7 @@ internal sealed partial class SparseSource : IDisposable
         return bytes;
     }
 
-    /// <summary>Where the next granule begins, from this one's beginning on, that may hold anything but zeroes; the end of all numbers when there is none.</summary>
+    /// <inheritdoc/>
     public long NextData(long offset)
     {
         var own = NextOwn(offset);
@@ -76,9 +76,7 @@ internal sealed partial class SparseSource : IDisposable
         return own;
     }
 
-    /// <summary>Reads a granule, or the part of it that there is.</summary>
-    /// <param name="offset">A granule's beginning.</param>
-    /// <exception cref="IOException">It cannot be read, or the file became shorter.</exception>
+    /// <inheritdoc/>
     public void Read(Span<byte> buffer, long offset)
     {
         if (IsShared(offset))

@@ -45,13 +45,13 @@ public sealed class SnapshotTests : IDisposable
         var seen = new List<string>();
         foreach (var machine in machines)
         {
-            var (_, output) = await TestHost.RunAsync(machine, "cat /mark; hostname; cat /sys/class/net/eth0/address; head -c 16 /dev/urandom | md5sum; ip addr show dev eth0 | grep -o 'inet [0-9.]*'; date +%s");
+            var (_, output) = await TestHost.RunAsync(machine, "cat /mark; hostname; cat /sys/class/net/eth0/address; head -c 16 /dev/urandom | md5sum; ip addr show dev eth0 | grep -o 'inet [0-9.]*'; date +%s; cat /proc/sys/kernel/random/boot_id");
             var lines = output.Split('\n');
             Assert.Equal("kept", lines[0]);
             Assert.Equal(machine.Spec.Name, lines[1]);
             Assert.Equal($"inet {machine.Address}", lines[4]);
             Assert.InRange(long.Parse(lines[5]), DateTimeOffset.UtcNow.ToUnixTimeSeconds() - 5, DateTimeOffset.UtcNow.ToUnixTimeSeconds() + 5);
-            seen.AddRange(lines[2..4]);
+            seen.AddRange([.. lines[2..4], lines[6]]);
             var count = await CountAsync(machine);
             await Task.Delay(300, CancellationToken.None);
             Assert.True(await CountAsync(machine) > count, $"{machine.Spec.Name} does not go on.");
@@ -89,6 +89,50 @@ public sealed class SnapshotTests : IDisposable
     }
 
     [Fact]
+    public async Task Snapshot_OfARestoredMachine_HasWhatThatWroteAndNobodyElseDoes()
+    {
+        await using var test = await TestHost.OpenAsync();
+        var machine = await test.StartAsync(Counting);
+        _ = await machine.SnapshotAsync(Snapshot, CancellationToken.None);
+        await machine.StopAsync(TimeSpan.Zero, CancellationToken.None);
+        var (one, two) = (await test.Host.RestoreAsync(Snapshot, null, CancellationToken.None), await test.Host.RestoreAsync(Snapshot, null, CancellationToken.None));
+        // In memory alone, more than one granule, and beside it what was there.
+        _ = await TestHost.RunAsync(one, "head -c 3000000 /dev/urandom > /dev/shm/written; rm /dev/shm/taken; md5sum < /dev/shm/written > /dev/shm/sum");
+        var expected = (await TestHost.RunAsync(one, "cat /dev/shm/sum")).Output;
+        var second = await one.SnapshotAsync(Path.Combine(_folder, "two"), CancellationToken.None);
+
+        Assert.Equal("none", (await TestHost.RunAsync(two, "cat /dev/shm/sum || echo none")).Output.Split('\n')[^1]);
+        for (var i = 0; i < 2; i++)
+        {
+            var again = await test.Host.RestoreAsync(second.Folder, null, CancellationToken.None);
+            Assert.Equal(expected, (await TestHost.RunAsync(again, "md5sum < /dev/shm/written")).Output);
+            Assert.True(await CountAsync(again) > 0);
+        }
+
+        await Task.WhenAll(test.Host.Machines.Select(m => m.StopAsync(TimeSpan.Zero, CancellationToken.None)));
+        Assert.Empty(await test.LeftoversAsync());
+    }
+
+    [Fact]
+    public async Task Restore_WithTwoNetworks_HasAnAddressOfItsOwnInEach()
+    {
+        await using var test = await TestHost.OpenAsync();
+        _ = await test.Host.CreateNetworkAsync("me", "back", 5, CancellationToken.None);
+        var machine = await test.StartAsync(Counting, spec => spec with { Owner = "me", Networks = [new NetworkCard(NetworkCard.Default), new NetworkCard("back")] });
+        _ = await machine.SnapshotAsync(Snapshot, CancellationToken.None);
+        var clone = await test.Host.RestoreAsync(Snapshot, null, CancellationToken.None);
+
+        Assert.Equal(4, machine.Addresses.Concat(clone.Addresses).Distinct().Count());
+        var cards = (await TestHost.RunAsync(clone, "ip -4 -o addr | grep -o 'eth.*inet [0-9.]*' | sed 's/ *inet//'")).Output;
+        Assert.Equal($"eth0 {clone.Addresses[0]}\neth1 {clone.Addresses[1]}", cards);
+        var pinged = await TestHost.RunAsync(clone, $"ping -c 1 -w 5 {machine.Addresses[1]} >/dev/null && echo reached");
+        Assert.Equal("reached", pinged.Output);
+
+        await Task.WhenAll(test.Host.Machines.Select(m => m.StopAsync(TimeSpan.Zero, CancellationToken.None)));
+        Assert.Empty(await test.LeftoversAsync());
+    }
+
+    [Fact]
     public async Task Restore_WhatCannotBe_IsRefusedAndLeavesNothing()
     {
         await using var test = await TestHost.OpenAsync();
@@ -105,7 +149,7 @@ public sealed class SnapshotTests : IDisposable
         await machine.StopAsync(TimeSpan.Zero, CancellationToken.None);
 
         Assert.Contains("memory", (await Refused(spec => spec with { MemoryMiB = 128 })).Message, StringComparison.Ordinal);
-        foreach (var name in new[] { "memory", "state", "disk" })
+        foreach (var name in new[] { "memory", "devices", "disk" })
         {
             var path = Path.Combine(Snapshot, name);
             var place = new FileInfo(path).Length / 2;

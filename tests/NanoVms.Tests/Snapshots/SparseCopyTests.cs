@@ -76,7 +76,7 @@ public sealed class SparseCopyTests : IDisposable
             RandomAccess.Write(live, [(byte)(round + 1)], length - 1);
             var folder = Directory.CreateDirectory(Path.Combine(_folder, $"s{round}")).FullName;
             using (var copy = File.OpenHandle(Path.Combine(folder, "memory"), FileMode.CreateNew, FileAccess.ReadWrite))
-                saved.Add((Content(live), await SnapshotWriter.CopyAsync(live, copy, Path.Combine(folder, "memory"), parent, "memory", CancellationToken.None)));
+                saved.Add((Content(live), await SnapshotWriter.CopyAsync(new SparseSource(live), copy, Path.Combine(folder, "memory"), parent, "memory", CancellationToken.None)));
             Manifest(folder, parent, round);
             Assert.InRange(SparseSource.AllocatedBytes(Path.Combine(folder, "memory")), 1, parent is null ? length : 3 * granule);
             parent = folder;

@@ -46,6 +46,7 @@ internal static class QemuArguments
             // A guest that resets, powers off or panics stays, halted, until its console has been read.
             "-action", "reboot=shutdown,shutdown=pause,panic=pause",
             .. Boot(launch),
+            .. QemuDevices.Arguments,
             "-chardev", $"ringbuf,id={ConsoleDevice},size={Text(ConsoleBytes)}",
             "-serial", $"chardev:{ConsoleDevice}",
             "-chardev", $"socket,id=monitor,fd={Text(launch.MonitorFile)},server=on,wait=off",
@@ -85,8 +86,8 @@ internal static class QemuArguments
     /// </summary>
     private static IEnumerable<string> Machine(QemuLaunch launch) =>
     [
-        // Opened again by its number, which a file in memory allows to everybody who has it.
-        "-object", $"memory-backend-file,id=memory,size={Text(launch.MemoryMiB)}M,share=on,mem-path=/proc/self/fd/{Text(launch.MemoryFile)}",
+        // Opened again by its number, which a file in memory allows to everybody who has it. What a restored guest writes is its own alone.
+        "-object", $"memory-backend-file,id=memory,size={Text(launch.MemoryMiB)}M,share={(launch.IsRestored ? "off" : "on")},mem-path=/proc/self/fd/{Text(launch.MemoryFile)}",
         .. Accelerator(launch),
     ];
 

@@ -28,6 +28,7 @@ internal sealed class QemuDriver(string cacheFolder, TimeSpan probeLimit, ILogge
     private const int LockedMiB = 512;
 
     private readonly Lock _gate = new();
+    private readonly QemuTemplates _templates = new(time);
     private Task<KvmAnswer>? _kvm;
 
     public static string LayerSerial(int index) => string.Create(CultureInfo.InvariantCulture, $"layer{index}");
@@ -84,8 +85,25 @@ internal sealed class QemuDriver(string cacheFolder, TimeSpan probeLimit, ILogge
         }
     }
 
-    public async Task<ProcessIdentity> LaunchAsync(MachinePlan plan, ErrorTail errors, CancellationToken cancellationToken) =>
-        await StartAsync(plan, await ProbeAsync(cancellationToken), await PrepareMemoryAsync(plan, cancellationToken), errors);
+    public async Task<ProcessIdentity> LaunchAsync(MachinePlan plan, ErrorTail errors, CancellationToken cancellationToken)
+    {
+        var kvm = await ProbeAsync(cancellationToken);
+        var bytes = (long)plan.Spec.MemoryMiB << 20;
+        if (plan.Restore is null)
+            return await StartAsync(plan, kvm, QemuMemory.Create(bytes), errors);
+        var (memory, ready) = _templates.Open(plan.Restore, bytes);
+        var process = await StartAsync(plan, kvm, memory, errors);
+        try
+        {
+            await ready.WaitAsync(cancellationToken);
+            return process;
+        }
+        catch
+        {
+            await process.KillAsync(time, CancellationToken.None);
+            throw;
+        }
+    }
 
     /// <summary>All that QEMU opens by name: itself, its modules, firmware and the device of KVM. What else it uses it is handed.</summary>
     private static JailPlan JailOf(MachinePlan plan, KvmAnswer kvm) => new(
@@ -101,9 +119,6 @@ internal sealed class QemuDriver(string cacheFolder, TimeSpan probeLimit, ILogge
         ]);
 
     private static bool IsPc(MachineSpec spec) => spec.MachineType == MachineType.Q35 || spec.PciDevices.Count + spec.PciKinds.Count > 0;
-
-    private static async Task<SafeFileHandle> PrepareMemoryAsync(MachinePlan plan, CancellationToken cancellationToken) =>
-        plan.Restore is null ? QemuMemory.Create(plan.Spec.MemoryMiB) : await QemuSnapshot.ReadMemoryAsync(plan.Restore, cancellationToken);
 
     private static async Task<ProcessIdentity> StartAsync(MachinePlan plan, KvmAnswer kvm, SafeFileHandle guestMemory, ErrorTail errors)
     {

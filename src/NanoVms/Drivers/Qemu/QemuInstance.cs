@@ -42,13 +42,12 @@ internal sealed class QemuInstance : IAsyncDisposable
 
     public Task ResumeAsync(CancellationToken cancellationToken) => _monitor.ExecuteAsync("cont", null, cancellationToken);
 
-    /// <summary>Writes the state of the halted machine's devices to an empty file.</summary>
-    public Task SaveAsync(SafeFileHandle state, TimeProvider time, CancellationToken cancellationToken) =>
-        QemuMigration.SaveAsync(_monitor, state, time, cancellationToken);
+    /// <summary>Writes the state of the halted machine's devices to an empty file, open for writing alone.</summary>
+    public Task SaveAsync(SafeFileHandle devices, CancellationToken cancellationToken) => QemuDevices.SaveAsync(_monitor, devices, cancellationToken);
 
     /// <summary>Reads it back, into a QEMU that waits for it.</summary>
-    public Task LoadAsync(SafeFileHandle state, TimeProvider time, CancellationToken cancellationToken) =>
-        QemuMigration.LoadAsync(_monitor, state, time, cancellationToken);
+    public Task LoadAsync(SafeFileHandle devices, TimeProvider time, CancellationToken cancellationToken) =>
+        QemuDevices.LoadAsync(_monitor, devices, time, cancellationToken);
 
     /// <summary>Asks the guest to make do with this much of its memory, in bytes; its balloon driver gives back what it can, as it can.</summary>
     public Task SetMemoryAsync(long bytes, CancellationToken cancellationToken) =>

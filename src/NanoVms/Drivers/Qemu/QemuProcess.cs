@@ -43,7 +43,7 @@ internal sealed class QemuProcess : IHypervisor
             // It answers, so it has started and opens nothing by name any more.
             await StripAsync();
             _watching = WatchAsync(monitor, _stop.Token);
-            return status is "paused" or "inmigrate" or "finish-migrate" or "postmigrate" ? MachineState.Paused : MachineState.Running;
+            return status is "paused" or "inmigrate" or "save-vm" ? MachineState.Paused : MachineState.Running;
         }
         catch
         {
@@ -63,21 +63,28 @@ internal sealed class QemuProcess : IHypervisor
 
     public async Task SaveAsync(string folder, string? parent, CancellationToken cancellationToken)
     {
-        using var state = File.OpenHandle(Path.Combine(folder, QemuSnapshot.State), FileMode.CreateNew, FileAccess.ReadWrite);
-        await Monitor.SaveAsync(state, _time, cancellationToken);
-        using var memory = QemuMemory.Open(Identity);
-        await QemuSnapshot.WriteAsync(folder, parent, memory, state, cancellationToken);
+        using (var devices = File.OpenHandle(Path.Combine(folder, QemuSnapshot.Devices), FileMode.CreateNew, FileAccess.Write))
+        {
+            await Monitor.SaveAsync(devices, cancellationToken);
+            RandomAccess.FlushToDisk(devices);
+        }
+
+        using var memory = RunningMemory.Open(Identity);
+        await QemuSnapshot.WriteAsync(folder, parent, memory, cancellationToken);
     }
 
     public async Task LoadAsync(string folder, CancellationToken cancellationToken)
     {
-        using var state = File.OpenHandle(Path.Combine(folder, QemuSnapshot.State));
-        await Monitor.LoadAsync(state, _time, cancellationToken);
+        using var devices = File.OpenHandle(Path.Combine(folder, QemuSnapshot.Devices));
+        await Monitor.LoadAsync(devices, _time, cancellationToken);
     }
 
     public async Task SqueezeAsync(long all, long least, CancellationToken cancellationToken)
     {
         var monitor = Monitor;
+        // What a guest gives back of a snapshot's memory goes to nobody.
+        if (RunningMemory.IsOfSnapshot(Identity))
+            return;
         await monitor.SetMemoryAsync(least, cancellationToken);
         try
         {

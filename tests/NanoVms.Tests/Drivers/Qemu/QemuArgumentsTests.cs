@@ -39,6 +39,7 @@ public sealed class QemuArgumentsTests
         -kernel /proc/self/fd/20
         -initrd /proc/self/fd/21
         -append quiet panic=-1
+        -global migration.send-configuration=off
         -chardev ringbuf,id=console,size=65536
         -serial chardev:console
         -chardev socket,id=monitor,fd=23,server=on,wait=off
