@@ -53,7 +53,7 @@ internal sealed class GroupNames
     public IReadOnlyList<GuestName> For(MachineRecord record, IEnumerable<MachineCard> cards)
     {
         var named = cards.Select(card => card.Key).OfType<string>().SelectMany(key => MembersOf(key)
-            .Where(life => life.Record.Spec.GroupName is not null && life.IsAnnounced)
+            .Where(life => life.Record.Spec.GroupName is not null && life.Names.IsAnnounced)
             .OrderBy(life => life.Record.Place < record.Place)
             .ThenBy(life => life.Record.Place)
             .Select(life => new GuestName($"{life.Record.Spec.GroupName}.{NameService.PrivateDomain}", life.Cards.First(card => card.Key == key).Guest.Address)));

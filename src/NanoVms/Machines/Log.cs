@@ -40,6 +40,15 @@ internal static partial class Log
     [LoggerMessage(13, LogLevel.Warning, "Machine {Machine} was being saved when its host ended, and may be still for a minute: {Reason}")]
     public static partial void NotThawed(ILogger logger, string machine, string reason);
 
+    [LoggerMessage(14, LogLevel.Information, "Machine {Machine} ({Name}) sleeps.")]
+    public static partial void Suspended(ILogger logger, string machine, string name);
+
+    [LoggerMessage(15, LogLevel.Information, "Machine {Machine} ({Name}) is awake, agent ready after {AgentReady}.")]
+    public static partial void Woken(ILogger logger, string machine, string name, TimeSpan agentReady);
+
+    [LoggerMessage(16, LogLevel.Warning, "Machine {Machine} ({Name}) is booted with its disk instead of woken: {Reason}")]
+    public static partial void BootedInstead(ILogger logger, string machine, string name, string reason);
+
     [LoggerMessage(11, LogLevel.Debug, "Machine {Machine} was not told the names of its group: {Reason} The next try is in {Delay}.")]
     public static partial void NamesNotTold(ILogger logger, string machine, string reason, TimeSpan delay);
 }

@@ -12,9 +12,12 @@ public sealed class Machine
     private static readonly TimeSpan AgentLimit = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan EndLimit = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan ConsoleStep = TimeSpan.FromMilliseconds(200);
-    private readonly MachineLife _life;
+    private readonly MachineSleep _sleep;
+    private readonly Action<MachineLife> _onChange;
+    private volatile MachineLife _life;
 
-    internal Machine(MachineLife life) => _life = life;
+    /// <param name="onChange">Told of the life that takes another one's place.</param>
+    internal Machine(MachineLife life, MachineSleep sleep, Action<MachineLife> onChange) => (_life, _sleep, _onChange) = (life, sleep, onChange);
 
     /// <summary>Unique on this computer, also over time: 12 of <c>a-z 0-9</c>.</summary>
     public string Id => _life.Record.Id;
@@ -50,14 +53,28 @@ public sealed class Machine
     /// </summary>
     public async IAsyncEnumerable<OutputChunk> ReadOutputAsync(long fromOffset, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        using var reader = _life.AddReader();
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(_life.Gone, cancellationToken);
         var offset = fromOffset;
-        while (await ConnectForOutputAsync(either.Token, cancellationToken) is { } agent)
+        // A machine that slept goes on where its output was.
+        for (var life = _life; life is not null; life = await life.FindNextAsync().WaitAsync(cancellationToken))
+        {
+            await foreach (var chunk in ReadOutputAsync(life, offset, cancellationToken))
+            {
+                yield return chunk;
+                offset = chunk.Offset + chunk.Data.Length;
+            }
+        }
+    }
+
+    private async IAsyncEnumerable<OutputChunk> ReadOutputAsync(MachineLife life, long fromOffset, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        using var reader = life.AddReader();
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(life.Gone, cancellationToken);
+        var offset = fromOffset;
+        while (await ConnectForOutputAsync(life, either.Token, cancellationToken) is { } agent)
         {
             await using var chunks = agent.ReadMainOutputAsync(offset, either.Token).GetAsyncEnumerator(cancellationToken);
             bool? more;
-            while ((more = await MoveAsync(chunks, cancellationToken)) == true)
+            while ((more = await MoveAsync(life, chunks, cancellationToken)) == true)
             {
                 yield return chunks.Current;
                 offset = chunks.Current.Offset + chunks.Current.Data.Length;
@@ -159,21 +176,24 @@ public sealed class Machine
     public async IAsyncEnumerable<ConsoleChunk> ReadConsoleAsync(long fromOffset, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var offset = fromOffset;
+        var life = _life;
         while (true)
         {
-            var isGone = _life.Gone.IsCancellationRequested;
-            if (await _life.Console.ReadAsync(offset, cancellationToken) is { } chunk)
+            var isGone = life.Gone.IsCancellationRequested;
+            if (await life.Console.ReadAsync(offset, cancellationToken) is { } chunk)
             {
                 yield return chunk;
                 offset = chunk.Next;
             }
             else if (isGone)
             {
-                yield break;
+                if (await life.FindNextAsync().WaitAsync(cancellationToken) is not { } next)
+                    yield break;
+                life = next;
             }
             else
             {
-                using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _life.Gone);
+                using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, life.Gone);
                 await Task.Delay(ConsoleStep, either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 cancellationToken.ThrowIfCancellationRequested();
             }
@@ -196,10 +216,47 @@ public sealed class Machine
     public Task ResumeAsync(CancellationToken cancellationToken) => _life.ResumeAsync(cancellationToken);
 
     /// <summary>
+    /// Puts it to sleep: its memory is saved into its own folder and its hypervisor ends. It keeps its id, addresses, disk and place among
+    /// the host's machines, and takes neither memory nor processor; its ports answer nobody. A canceled or failed call leaves it running.
+    /// Drives must stay as they are until it wakes.
+    /// </summary>
+    /// <exception cref="MachineException">It does not run, its driver or its agent cannot do this, or the disk has no room.</exception>
+    public Task SuspendAsync(CancellationToken cancellationToken) => BecomeAsync(life => _sleep.SuspendAsync(life, cancellationToken));
+
+    /// <summary>Wakes it: it goes on where it was, with the right time and fresh randomness. Does nothing when it runs.</summary>
+    /// <param name="main">
+    /// What is started if what was saved turns out to be damaged: the machine then boots with its disk as it was. Null to refuse that, and leave it asleep.
+    /// </param>
+    /// <exception cref="MachineException">It did not wake, and sleeps on; or it has ended, if it failed only after it had begun to go on.</exception>
+    public async Task WakeAsync(ProcessSpec? main, CancellationToken cancellationToken)
+    {
+        if (State == MachineState.Running)
+            return;
+        if (State != MachineState.Snapshotted)
+            throw new MachineException($"Machine {Id} is {State}; only one that was suspended can be woken.");
+        await BecomeAsync(life => _sleep.WakeAsync(life, main, cancellationToken));
+        if (State == MachineState.Failed)
+            throw new MachineException($"Machine {Id} has ended: {FailureReason}");
+    }
+
+    private async Task BecomeAsync(Func<MachineLife, Task<MachineLife>> change)
+    {
+        var life = _life;
+        await life.BecomeAsync(async () =>
+        {
+            var next = await change(life);
+            _onChange(next);
+            _life = next;
+            life.Retire();
+            return next;
+        });
+    }
+
+    /// <summary>
     /// Whether machines of its <see cref="MachineSpec.Group"/> resolve its <see cref="MachineSpec.GroupName"/>. They are told at once and
     /// asynchronously; what they looked up before stays with them.
     /// </summary>
-    public void SetAnnounced(bool announced) => _life.SetAnnounced(announced);
+    public void SetAnnounced(bool announced) => _life.Names.SetAnnounced(announced);
 
     /// <summary>
     /// Saves the machine into a new folder while it is still for a moment, and lets it go on. The folder appears whole or not at all,
@@ -224,11 +281,11 @@ public sealed class Machine
     /// </summary>
     public Task StopAsync(TimeSpan grace, CancellationToken cancellationToken) => _life.StopAsync(grace).WaitAsync(cancellationToken);
 
-    private async Task<AgentConnection?> ConnectForOutputAsync(CancellationToken either, CancellationToken cancellationToken)
+    private static async Task<AgentConnection?> ConnectForOutputAsync(MachineLife life, CancellationToken either, CancellationToken cancellationToken)
     {
         try
         {
-            return await _life.GetAgentAsync(either);
+            return await life.GetAgentAsync(either);
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
@@ -237,7 +294,7 @@ public sealed class Machine
     }
 
     /// <summary>False at the end, null when the connection was lost.</summary>
-    private async Task<bool?> MoveAsync(IAsyncEnumerator<OutputChunk> chunks, CancellationToken cancellationToken)
+    private async Task<bool?> MoveAsync(MachineLife life, IAsyncEnumerator<OutputChunk> chunks, CancellationToken cancellationToken)
     {
         try
         {
@@ -247,7 +304,7 @@ public sealed class Machine
         {
             return null;
         }
-        catch (OperationCanceledException) when (_life.Gone.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        catch (OperationCanceledException) when (life.Gone.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
             return false;
         }
@@ -307,6 +364,8 @@ public sealed class Machine
             throw new MachineException($"Machine {Id} has ended: {FailureReason}");
         if (State == MachineState.Paused)
             throw new MachineException($"Machine {Id} is paused; resume it first.") { IsTransient = true };
+        if (State == MachineState.Snapshotted)
+            throw new MachineException($"Machine {Id} is suspended; wake it first.") { IsTransient = true };
         if (_life.Gone.IsCancellationRequested)
             throw new MachineException($"Machine {Id} is gone.");
     }

@@ -9,8 +9,9 @@ namespace NanoVms.Machines;
 
 /// <summary>What an earlier host left in a folder, sorted: machines that live, machines that died, and orphans, which are removed.</summary>
 /// <param name="Alive">Their process is there; their monitor has not been asked.</param>
+/// <param name="Asleep">Kept until somebody wakes or stops them.</param>
 /// <param name="Ended">Kept for their reason until somebody stops them.</param>
-internal sealed record MachineFolder(MachineContext Context, IReadOnlyList<MachineParts> Alive, IReadOnlyList<MachineParts> Ended)
+internal sealed record MachineFolder(MachineContext Context, IReadOnlyList<MachineParts> Alive, IReadOnlyList<MachineParts> Asleep, IReadOnlyList<MachineParts> Ended)
 {
     private const string LockName = "host.lock";
     private const int MaxCommandLine = 64 * 1024;
@@ -53,6 +54,7 @@ internal sealed record MachineFolder(MachineContext Context, IReadOnlyList<Machi
         // 1
         var records = Read(options.Folder);
         var alive = records.Where(r => r is { Phase: MachinePhase.Running, Process.IsAlive: true }).DistinctBy(r => r.Place).ToList();
+        var asleep = records.Where(r => r is { Phase: MachinePhase.Suspended, IsStopping: false }).ToList();
         var ended = records
             // One whose end was asked for has no failure to tell of: it is removed with the orphans.
             .Where(r => !r.IsStopping && (r.Phase == MachinePhase.Ended || (r is { Phase: MachinePhase.Running } && !alive.Contains(r))))
@@ -69,7 +71,7 @@ internal sealed record MachineFolder(MachineContext Context, IReadOnlyList<Machi
         var context = new MachineContext(MachinesIn(options.Folder), bridge, CgroupLayout.OfThisComputer(), drivers, logger, time);
         if (context.Cgroups.Missing.ToList() is { Count: > 0 } missing)
             Cgroups.Log.ControllersMissing(logger, string.Join(", ", missing));
-        foreach (var record in alive)
+        foreach (var record in alive.Concat(asleep))
         {
             _ = bridge.Pool.TryTake(record.Place);
             foreach (var card in record.Cards)
@@ -78,6 +80,17 @@ internal sealed record MachineFolder(MachineContext Context, IReadOnlyList<Machi
         }
 
         // 4
+        var aliveParts = alive.Select(r => new MachineParts(context, r)).ToList();
+        foreach (var parts in aliveParts.Where(parts => Directory.Exists(parts.SleepFolder)))
+            Directory.Delete(parts.SleepFolder, recursive: true);
+        var asleepParts = asleep.Select(r => new MachineParts(context, r with { Process = null })).ToList();
+        foreach (var parts in asleepParts)
+        {
+            // What a crash in the middle of falling asleep or waking left.
+            parts.Update(r => r);
+            await parts.ReleaseAsync(keepsDisk: true);
+        }
+
         var endedParts = ended.Select(r => new MachineParts(context, r)).ToList();
         foreach (var parts in endedParts)
         {
@@ -85,8 +98,8 @@ internal sealed record MachineFolder(MachineContext Context, IReadOnlyList<Machi
             await parts.ReleaseAsync();
         }
 
-        await RemoveOrphansAsync(context, [.. alive.Concat(ended).Select(r => r.Id)]);
-        return new MachineFolder(context, [.. alive.Select(r => new MachineParts(context, r))], endedParts);
+        await RemoveOrphansAsync(context, [.. alive.Concat(asleep).Concat(ended).Select(r => r.Id)]);
+        return new MachineFolder(context, aliveParts, asleepParts, endedParts);
     }
 
     /// <summary>Asks an adopted machine's monitor what it does.</summary>

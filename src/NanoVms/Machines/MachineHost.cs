@@ -22,6 +22,7 @@ public sealed class MachineHost : IAsyncDisposable
     private readonly MachineContext _context;
     private readonly FileStream _lock;
     private readonly MachineStarter _starter;
+    private readonly MachineSleep _sleep;
     private readonly ConcurrentDictionary<string, Machine> _machines = new();
     private readonly ConcurrentDictionary<string, MachineLife> _lives = new();
     private readonly CancellationTokenSource _closing = new();
@@ -39,6 +40,7 @@ public sealed class MachineHost : IAsyncDisposable
         _context = context;
         _lock = folderLock;
         _starter = new MachineStarter(context, options);
+        _sleep = new MachineSleep(context, _starter, _booting, GetBootFilesAsync, Forget);
     }
 
     /// <summary>Those that run and those that ended and were not stopped yet; not those that are still starting.</summary>
@@ -66,6 +68,8 @@ public sealed class MachineHost : IAsyncDisposable
             try
             {
                 await Task.WhenAll(found.Alive.Select(parts => host.AdoptAsync(parts, cancellationToken)));
+                foreach (var parts in found.Asleep)
+                    _ = host.Add(host._sleep.Sleeping(parts));
                 foreach (var parts in found.Ended)
                     host.Add(new MachineLife(found.Context, parts, null, null, () => host.Forget(parts.Record.Id))).ShowEnded();
                 return host;
@@ -234,10 +238,9 @@ public sealed class MachineHost : IAsyncDisposable
             isBooting = 1;
             var (parts, hypervisor, agent) = await _starter.StartAsync(start(driver, boot), EndBoot, either.Token);
             var life = new MachineLife(_context, parts, hypervisor, agent, () => Forget(parts.Record.Id));
-            var machine = new Machine(life);
-            _lives[machine.Id] = life;
-            _machines[machine.Id] = machine;
+            _ = Add(life);
             life.Follow(MachineState.Running);
+            var machine = _machines[parts.Record.Id];
             var record = parts.Record;
             Log.Started(_context.Logger, record.Id, spec.Name, record.Process!.Id, machine.Address?.ToString() ?? "none", record.Timings.AgentReady);
             return machine;
@@ -316,7 +319,7 @@ public sealed class MachineHost : IAsyncDisposable
     private MachineLife Add(MachineLife life)
     {
         _lives[life.Record.Id] = life;
-        _machines[life.Record.Id] = new Machine(life);
+        _machines[life.Record.Id] = new Machine(life, _sleep, next => _lives[next.Record.Id] = next);
         return life;
     }
 

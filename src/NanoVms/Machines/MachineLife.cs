@@ -14,8 +14,8 @@ internal sealed class MachineLife
 {
     private const int SeedBytes = 64;
 
-    private static readonly TimeSpan PowerOffLimit = TimeSpan.FromSeconds(10);
-    private static readonly TimeSpan OutputLimit = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan ClockLimit = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Retry = TimeSpan.FromSeconds(0.1);
     private readonly MachineContext _context;
     private readonly MachineParts _parts;
     private readonly IHypervisor? _hypervisor;
@@ -27,18 +27,20 @@ internal sealed class MachineLife
     private readonly SemaphoreSlim _changing = new(1);
     private readonly CancellationTokenSource _gone = new();
     private readonly CancellationTokenSource _detached = new();
-    private readonly CancellationTokenSource _graceOver;
-    private readonly TaskCompletionSource<ProcessExit> _exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly StopGrace _grace;
+    private readonly TaskCompletionSource<ProcessExit> _exited;
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile MachineState _state = MachineState.Created;
-    private DateTimeOffset _graceEnd = DateTimeOffset.MaxValue;
     private Task? _stopping;
+    private Task<MachineLife>? _becoming;
+    private bool _isLeft;
     private Task _following = Task.CompletedTask;
     private int _readers;
 
     /// <param name="hypervisor">Null, with <paramref name="agent"/>, for a machine that has ended.</param>
     /// <param name="forget">Called once when the machine is removed.</param>
-    public MachineLife(MachineContext context, MachineParts parts, IHypervisor? hypervisor, AgentLink? agent, Action forget)
+    /// <param name="before">The life that this one takes the place of.</param>
+    public MachineLife(MachineContext context, MachineParts parts, IHypervisor? hypervisor, AgentLink? agent, Action forget, MachineLife? before = null)
     {
         _context = context;
         _parts = parts;
@@ -47,7 +49,8 @@ internal sealed class MachineLife
         _forget = forget;
         _console = new MachineConsole(parts.Folder, hypervisor);
         _sharing = new MachineSharing(context, this);
-        _graceOver = new CancellationTokenSource(Timeout.InfiniteTimeSpan, context.Time);
+        _grace = new StopGrace(context.Time);
+        _exited = before?._exited ?? new TaskCompletionSource<ProcessExit>(TaskCreationOptions.RunContinuationsAsynchronously);
         Names = new MachineNames(context, this);
     }
 
@@ -59,18 +62,9 @@ internal sealed class MachineLife
 
     public Task<ProcessExit> Exited => _exited.Task;
 
+    public MachineParts Parts => _parts;
+
     public MachineNames Names { get; }
-
-    /// <summary>Whether its group should resolve its name.</summary>
-    public bool IsAnnounced => Record.Announced ?? Record.Spec.Announced;
-
-    public void SetAnnounced(bool announced)
-    {
-        if (IsAnnounced == announced)
-            return;
-        _parts.Update(r => r with { Announced = announced });
-        _context.Names.Wake(this);
-    }
 
     /// <summary>Completes when the hypervisor has ended and <see cref="Record"/> says why.</summary>
     public Task Ended => _ended.Task;
@@ -98,12 +92,76 @@ internal sealed class MachineLife
         _gone.Cancel();
     }
 
-    public Task<AgentConnection> GetAgentAsync(CancellationToken cancellationToken) =>
-        _agent?.GetAsync(cancellationToken) ?? Task.FromCanceled<AgentConnection>(new CancellationToken(true));
+    /// <summary>Stays asleep until it becomes another life or is removed.</summary>
+    public void ShowSnapshotted() => _state = MachineState.Snapshotted;
+
+    /// <summary>Falls asleep or wakes: another life takes this one's place. One change at a time, and none once it is being stopped.</summary>
+    /// <exception cref="MachineException">It cannot be done now, or it failed and the machine is as before.</exception>
+    public Task<MachineLife> BecomeAsync(Func<Task<MachineLife>> change)
+    {
+        lock (_gate)
+        {
+            if (_stopping is not null)
+                throw new MachineException($"Machine {Record.Id} is being stopped.");
+            if (_becoming is { IsFaulted: false, IsCanceled: false })
+                throw new MachineException($"Machine {Record.Id} is falling asleep or waking already.") { IsTransient = true };
+            return _becoming = Task.Run(change);
+        }
+    }
+
+    /// <summary>Another life has taken the place of this one, which slept.</summary>
+    public void Retire() => _gone.Cancel();
+
+    /// <summary>The life that took this one's place, or null if none did.</summary>
+    public async Task<MachineLife?> FindNextAsync()
+    {
+        Task<MachineLife>? becoming;
+        lock (_gate)
+            becoming = _becoming;
+        if (becoming is null)
+            return null;
+        await becoming.ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        return becoming.IsCompletedSuccessfully ? await becoming : null;
+    }
+
+    /// <summary>Saves the running machine, and lets go of it for good with its hypervisor.</summary>
+    public async Task LeaveAsync(Func<MachineSaving, Task> save)
+    {
+        await _changing.WaitAsync();
+        try
+        {
+            if (_state != MachineState.Running || _hypervisor is null)
+                throw new MachineException($"Machine {Record.Id} is {_state}; only a running machine can be suspended.");
+            await save(new MachineSaving(_context, _parts, this, _hypervisor));
+            _isLeft = true;
+        }
+        finally
+        {
+            _ = _changing.Release();
+        }
+
+        _context.Names.Leave(this);
+        _ = await _console.TailAsync();
+        await _console.CloseAsync();
+        await _hypervisor.TerminateAsync();
+        await LetGoAsync();
+    }
+
+    public async Task<AgentConnection> GetAgentAsync(CancellationToken cancellationToken)
+    {
+        if (_agent is not null)
+            return await _agent.GetAsync(cancellationToken);
+        // What has ended has none, and what sleeps has none in this life.
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _gone.Token);
+        await Task.Delay(Timeout.InfiniteTimeSpan, either.Token);
+        throw new OperationCanceledException(either.Token);
+    }
 
     public MachineConsole Console => _console;
 
     public MachineSharing Sharing => _sharing;
+
+    public bool HasReaders => Volatile.Read(ref _readers) > 0;
 
     /// <summary>While it is not disposed, a removal waits a moment for the last output to be read.</summary>
     public IDisposable AddReader()
@@ -125,7 +183,7 @@ internal sealed class MachineLife
         try
         {
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _gone.Token);
-            limit.CancelAfter(PowerOffLimit);
+            limit.CancelAfter(ClockLimit);
             var agent = await GetAgentAsync(limit.Token);
             await agent.SynchronizeAsync(_context.Time.GetUtcNow(), RandomNumberGenerator.GetBytes(SeedBytes), limit.Token);
         }
@@ -154,15 +212,8 @@ internal sealed class MachineLife
     {
         lock (_gate)
         {
-            var end = grace == Timeout.InfiniteTimeSpan ? DateTimeOffset.MaxValue : _context.Time.GetUtcNow() + grace;
-            if (end < _graceEnd)
-            {
-                _graceEnd = end;
-                _graceOver.CancelAfter(grace);
-            }
-
+            _grace.Shorten(grace);
             _context.Names.Leave(this);
-
             return _stopping ??= Task.Run(StopCoreAsync);
         }
     }
@@ -173,9 +224,17 @@ internal sealed class MachineLife
         Task? stopping;
         lock (_gate)
             stopping = _stopping;
-        // A stop that has begun is brought to its end: half a removal helps nobody.
+        // What has begun is brought to its end: half a removal helps nobody, and half a sleep neither.
         if (stopping is not null)
             await stopping;
+        if (await FindNextAsync() is { } next)
+            await next.DetachAsync();
+        else
+            await LetGoAsync();
+    }
+
+    private async Task LetGoAsync()
+    {
         await _detached.CancelAsync();
         await _gone.CancelAsync();
         if (_agent is not null)
@@ -214,14 +273,13 @@ internal sealed class MachineLife
             return;
         var reason = await _hypervisor.Ended;
         var console = await _console.TailAsync();
-        if (_context.CgroupOf(Record.Id).RanOutOfMemory())
-            reason = $"The computer's kernel ended the hypervisor: it went over its memory limit for a guest of {Record.Spec.MemoryMiB} MiB.";
-        else if (console.Split('\n').FirstOrDefault(line => line.Contains("Kernel panic", StringComparison.Ordinal)) is { } panic)
-            reason = $"The guest's kernel panicked: {panic[panic.IndexOf("Kernel panic", StringComparison.Ordinal)..]}";
-
+        reason = EndReason.Find(Record, _context.CgroupOf(Record.Id), console) ?? reason;
         await _changing.WaitAsync();
         try
         {
+            // Its end was wanted: it sleeps.
+            if (_isLeft)
+                return;
             // A stop ends the hypervisor too; that is no failure, and the parts are its business.
             bool stopping;
             lock (_gate)
@@ -270,7 +328,7 @@ internal sealed class MachineLife
             catch (AgentException)
             {
                 // The next connection tells.
-                await Task.Delay(OutputLimit / 10, _context.Time, CancellationToken.None);
+                await Task.Delay(Retry, _context.Time, CancellationToken.None);
             }
             catch (OperationCanceledException)
             {
@@ -279,9 +337,15 @@ internal sealed class MachineLife
         }
     }
 
-    /// <summary>Steps: 1 the main process, 2 power off for the sake of drives, 3 removal.</summary>
+    /// <summary>Steps: 1 the guest, 2 removal.</summary>
     private async Task StopCoreAsync()
     {
+        if (await FindNextAsync() is { } next)
+        {
+            await next.StopAsync(_grace.Left);
+            return;
+        }
+
         _parts.UpdateIfPossible(r => r with { IsStopping = true });
         if (_hypervisor is not null && !_ended.Task.IsCompleted)
         {
@@ -289,15 +353,7 @@ internal sealed class MachineLife
             {
                 if (_state == MachineState.Paused)
                     await _hypervisor.ResumeAsync(CancellationToken.None);
-                // Whoever gives no grace wants it gone at once, with what it has.
-                if (Record.Spec.SharedFolders.Count > 0 && _graceEnd > _context.Time.GetUtcNow())
-                    await EndWithFoldersAsync();
-                else if (Record.Spec.BeforeShutdown.Count > 0)
-                    await ShutDownAsync();
-                else
-                    await EndMainAsync();
-                if (!_hypervisor.Ended.IsCompleted && (Record.Spec.DiskPath is not null || Record.Spec.Drives.Any(d => !d.ReadOnly)))
-                    await PowerOffAsync();
+                await new GuestEnding(_context, this, _hypervisor, _grace).RunAsync();
             }
             catch (Exception e) when (e is AgentException or HypervisorException or OperationCanceledException or MachineException or IOException or UnauthorizedAccessException)
             {
@@ -306,62 +362,6 @@ internal sealed class MachineLife
         }
 
         await RemoveAsync();
-    }
-
-    /// <summary>The guest ends itself in order, its hooks first: they may need its main process.</summary>
-    private async Task ShutDownAsync()
-    {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(_graceOver.Token, _gone.Token);
-        try
-        {
-            var agent = await GetAgentAsync(limit.Token);
-            var grace = (_graceEnd - _context.Time.GetUtcNow()).TotalSeconds;
-            await agent.ShutdownAsync(TimeSpan.FromSeconds(Math.Clamp(grace, 0, 3600)), Record.Spec.StopSignal, limit.Token);
-            _ = await _hypervisor!.Ended.WaitAsync(limit.Token);
-        }
-        catch (OperationCanceledException) when (_graceOver.IsCancellationRequested)
-        {
-            // The grace is over: what is left is skipped.
-        }
-    }
-
-    /// <summary>What the guest does at its shutdown is done from here, because it must be there afterwards to give its folders back.</summary>
-    private async Task EndWithFoldersAsync()
-    {
-        await _sharing.RunHooksAsync(_graceOver.Token);
-        await EndMainAsync();
-        if (!_hypervisor!.Ended.IsCompleted)
-            await _sharing.TakeBackAsync(_gone.Token);
-    }
-
-    private async Task EndMainAsync()
-    {
-        if (!Record.HasMain || _exited.Task.IsCompleted)
-            return;
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(_graceOver.Token, _gone.Token);
-        try
-        {
-            var agent = await GetAgentAsync(limit.Token);
-            await agent.SignalMainAsync(Record.Spec.StopSignal, limit.Token);
-            _ = await _exited.Task.WaitAsync(limit.Token);
-            // Whoever reads the output gets the last of it.
-            var started = _context.Time.GetTimestamp();
-            while (Volatile.Read(ref _readers) > 0 && _context.Time.GetElapsedTime(started) < OutputLimit && !limit.IsCancellationRequested)
-                await Task.Delay(OutputLimit / 100, _context.Time, limit.Token);
-        }
-        catch (OperationCanceledException) when (_graceOver.IsCancellationRequested)
-        {
-            // The grace is over: the power goes.
-        }
-    }
-
-    private async Task PowerOffAsync()
-    {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(_gone.Token);
-        limit.CancelAfter(PowerOffLimit);
-        var agent = await GetAgentAsync(limit.Token);
-        await agent.ShutdownAsync(limit.Token);
-        _ = await _hypervisor!.Ended.WaitAsync(limit.Token);
     }
 
     private async Task RemoveAsync()

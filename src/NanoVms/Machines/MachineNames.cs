@@ -13,6 +13,17 @@ internal sealed class MachineNames(MachineContext context, MachineLife life)
     private static readonly TimeSpan MaxRetry = TimeSpan.FromSeconds(30);
     private readonly Channel<bool> _changes = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
 
+    /// <summary>Whether the machine's group should resolve its name.</summary>
+    public bool IsAnnounced => life.Record.Announced ?? life.Record.Spec.Announced;
+
+    public void SetAnnounced(bool announced)
+    {
+        if (IsAnnounced == announced)
+            return;
+        life.Parts.Update(r => r with { Announced = announced });
+        context.Names.Wake(life);
+    }
+
     public void Wake() => _ = _changes.Writer.TryWrite(true);
 
     public async Task RunAsync()

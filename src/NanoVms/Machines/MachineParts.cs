@@ -56,8 +56,12 @@ internal sealed class MachineParts(MachineContext context, MachineRecord record)
         Update(r => r);
     }
 
+    /// <summary>Where a machine that sleeps has its memory and devices.</summary>
+    public string SleepFolder => Path.Combine(Folder, "sleep");
+
     /// <summary>Gives back what only a running machine needs: its process must be gone.</summary>
-    public async Task ReleaseAsync()
+    /// <param name="keepsDisk">True for a machine that sleeps.</param>
+    public async Task ReleaseAsync(bool keepsDisk = false)
     {
         if (_record.Process is { } process)
             await TryAsync("process", () => CgroupFreezer.KillAsync(process, context.Time, CancellationToken.None));
@@ -75,6 +79,8 @@ internal sealed class MachineParts(MachineContext context, MachineRecord record)
         foreach (var card in Cards)
             await TryAsync("rules", () => context.Bridge.UnplugAsync(card.Port, CancellationToken.None));
         await TryAsync("control group", () => context.CgroupOf(_record.Id).RemoveAsync(context.Time, CancellationToken.None));
+        if (keepsDisk)
+            return;
         await TryAsync("disk", () =>
         {
             File.Delete(Path.Combine(Folder, MachineDisk.FileName));

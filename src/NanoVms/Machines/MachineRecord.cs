@@ -17,6 +17,9 @@ internal enum MachinePhase
 
     /// <summary>Being removed: after a crash the removal goes on.</summary>
     Removing = 3,
+
+    /// <summary>Asleep: what is in its folder is all of it. A process of it, after a crash, has not gone on yet and is ended.</summary>
+    Suspended = 4,
 }
 
 /// <summary>What a machine's folder keeps in <c>machine.json</c>. Fields are only ever added.</summary>
@@ -60,7 +63,7 @@ internal sealed record MachineRecord
     /// <summary>PCI devices that are the machine's, written down before they are taken from the computer.</summary>
     public IReadOnlyList<PciLoan> PciLoans { get; init => field = value ?? []; } = [];
 
-    /// <summary>True while a snapshot keeps the guest still: after a crash it is told to go on.</summary>
+    /// <summary>True while a snapshot keeps the guest still, or it wakes: after a crash it is told to go on.</summary>
     public bool IsSaving { get; init; }
 
     /// <summary>True once somebody has asked for its end: after a crash that goes on.</summary>

@@ -20,44 +20,46 @@ internal sealed class MachineSaving(MachineContext context, MachineParts parts, 
     public async Task RunAsync(string folder, string? parent, CancellationToken cancellationToken)
     {
         var record = parts.Record;
-        if (!context.Drivers.Of(record).Capabilities.HasFlag(DriverCapabilities.Snapshot))
-            throw new MachineException($"Machine {record.Id} cannot be snapshotted: driver '{record.Driver}' cannot do that.");
         if (parent is not null && !context.Drivers.Of(record).Capabilities.HasFlag(DriverCapabilities.IncrementalSnapshot))
             throw new MachineException($"Machine {record.Id} cannot be snapshotted on another snapshot: driver '{record.Driver}' saves whole machines only.");
-        if (record.PciLoans.Count > 0)
-            throw new MachineException($"Machine {record.Id} cannot be snapshotted: what its PCI device {record.PciLoans[0].Address} holds cannot be saved.");
         if (record.Spec.Drives.FirstOrDefault(drive => !drive.ReadOnly) is { } drive)
             throw new MachineException($"Machine {record.Id} cannot be snapshotted: what is on its drive '{drive.Name}' would not be saved with it, and two machines must not write to one drive.");
-        try
+        await FreezeAsync(
+            async () =>
+            {
+                await HaltAsync(() => SaveAsync(folder, parent, MachineDisk.PathOf(parts.Folder, record.Spec), cancellationToken), cancellationToken);
+                // 4
+                await hypervisor.ResumeAsync(CancellationToken.None);
+                return false;
+            },
+            cancellationToken);
+    }
+
+    /// <summary>Saves the machine into its own folder, where its disk is already, and leaves it halted.</summary>
+    /// <exception cref="MachineException">It cannot be saved; it goes on.</exception>
+    public Task SleepAsync(CancellationToken cancellationToken) => FreezeAsync(
+        async () =>
         {
-            // 1
-            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, life.Gone);
-            var agent = await life.GetAgentAsync(limit.Token);
             try
             {
-                parts.Update(r => r with { IsSaving = true });
-                await agent.FreezeAsync(FreezeLimit, limit.Token);
-                await SaveAsync(folder, parent, cancellationToken);
+                await HaltAsync(
+                    async () =>
+                    {
+                        await SaveAsync(parts.SleepFolder, null, null, cancellationToken);
+                        // From here on it sleeps, whatever becomes of this process.
+                        parts.Update(r => r with { Phase = MachinePhase.Suspended, IsSaving = false });
+                    },
+                    cancellationToken);
+                return true;
             }
-            finally
+            catch
             {
-                await ThawAsync();
-                parts.UpdateIfPossible(r => r with { IsSaving = false });
+                if (Directory.Exists(parts.SleepFolder))
+                    Directory.Delete(parts.SleepFolder, recursive: true);
+                throw;
             }
-        }
-        catch (SnapshotException e)
-        {
-            throw new MachineException($"Machine {record.Id} was not snapshotted: {e.Message}", e);
-        }
-        catch (Exception e) when (e is AgentException or HypervisorException or IOException or UnauthorizedAccessException)
-        {
-            throw new MachineException($"Machine {record.Id} was not snapshotted: {e.Message}", e) { IsTransient = true };
-        }
-        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
-        {
-            throw new MachineException($"Machine {record.Id} was not snapshotted: it ended, or its agent did not answer.", e) { IsTransient = true };
-        }
-    }
+        },
+        cancellationToken);
 
     /// <summary>Lets a guest go on that a host which is gone was saving. It does so by itself, but only after a minute.</summary>
     public async Task<MachineState> GoOnAsync(MachineState state)
@@ -96,7 +98,51 @@ internal sealed class MachineSaving(MachineContext context, MachineParts parts, 
         }
     }
 
-    private async Task SaveAsync(string folder, string? parent, CancellationToken cancellationToken)
+    /// <param name="then">Returns whether the guest stays still; if not, or if it fails, the guest's processors run again.</param>
+    private async Task FreezeAsync(Func<Task<bool>> then, CancellationToken cancellationToken)
+    {
+        var record = parts.Record;
+        if (!context.Drivers.Of(record).Capabilities.HasFlag(DriverCapabilities.Snapshot))
+            throw new MachineException($"Machine {record.Id} cannot be snapshotted: driver '{record.Driver}' cannot do that.");
+        if (record.PciLoans.Count > 0)
+            throw new MachineException($"Machine {record.Id} cannot be snapshotted: what its PCI device {record.PciLoans[0].Address} holds cannot be saved.");
+        try
+        {
+            // 1
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, life.Gone);
+            var agent = await life.GetAgentAsync(limit.Token);
+            var staysStill = false;
+            try
+            {
+                parts.Update(r => r with { IsSaving = true });
+                await agent.FreezeAsync(FreezeLimit, limit.Token);
+                staysStill = await then();
+            }
+            finally
+            {
+                if (!staysStill)
+                {
+                    await ThawAsync();
+                    parts.UpdateIfPossible(r => r with { IsSaving = false });
+                }
+            }
+        }
+        catch (SnapshotException e)
+        {
+            throw new MachineException($"Machine {record.Id} was not snapshotted: {e.Message}", e);
+        }
+        catch (Exception e) when (e is AgentException or HypervisorException or IOException or UnauthorizedAccessException)
+        {
+            throw new MachineException($"Machine {record.Id} was not snapshotted: {e.Message}", e) { IsTransient = true };
+        }
+        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new MachineException($"Machine {record.Id} was not snapshotted: it ended, or its agent did not answer.", e) { IsTransient = true };
+        }
+    }
+
+    /// <summary>Leaves the guest halted, unless what is done meanwhile fails.</summary>
+    private async Task HaltAsync(Func<Task> save, CancellationToken cancellationToken)
     {
         // 2. Not canceled: an order that has gone out halts the guest whether or not somebody still waits for the answer.
         cancellationToken.ThrowIfCancellationRequested();
@@ -104,14 +150,17 @@ internal sealed class MachineSaving(MachineContext context, MachineParts parts, 
         try
         {
             // 3
-            await SnapshotWriter.WriteAsync(folder, parent, parts.Folder, parts.Record, hypervisor, context.Time, cancellationToken);
+            await save();
         }
-        finally
+        catch
         {
-            // 4
             await hypervisor.ResumeAsync(CancellationToken.None);
+            throw;
         }
     }
+
+    private Task SaveAsync(string folder, string? parent, string? disk, CancellationToken cancellationToken) =>
+        SnapshotWriter.WriteAsync(folder, parent, disk, parts.Record, hypervisor, context.Time, cancellationToken);
 
     private async Task ThawAsync()
     {

@@ -8,6 +8,9 @@ namespace NanoVms.Machines;
 internal abstract record MachineStart(IMachineDriver Driver, MachineSpec Spec, BootFiles Boot)
 {
     public abstract bool HasMain { get; }
+
+    /// <summary>True for a machine that slept: its disk is there, and it stays who it is.</summary>
+    public bool IsAwaking { get; init; }
 }
 
 /// <param name="Main">Null for a machine that only runs single commands.</param>

@@ -57,45 +57,64 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
             HasMain = start.HasMain,
             StartedAt = context.Time.GetUtcNow(),
         });
+        try
+        {
+            // 2
+            parts.Create();
+            // 3 to 7
+            var (hypervisor, agent, timings) = await BringUpAsync(start, parts, started, booted, cancellationToken);
+            // 8
+            parts.Update(r => r with { Phase = MachinePhase.Running, Timings = timings, BurstEndsAt = context.Time.GetUtcNow() + spec.BootBurst });
+            return (parts, hypervisor, agent);
+        }
+        catch
+        {
+            await parts.RemoveAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Brings up a machine that slept, as it was or, with its disk, from its boot on. The caller follows it, and takes away what a failure leaves.</summary>
+    /// <exception cref="MachineException">It did not come up.</exception>
+    public async Task<(IHypervisor Hypervisor, AgentLink Agent)> WakeAsync(MachineStart start, MachineParts parts, CancellationToken cancellationToken)
+    {
+        var (hypervisor, agent, timings) = await BringUpAsync(start, parts, context.Time.GetTimestamp(), () => { }, cancellationToken);
+        parts.Update(r => r with { Phase = MachinePhase.Running, IsSaving = false, Timings = timings });
+        return (hypervisor, agent);
+    }
+
+    /// <summary>Steps 3 to 7.</summary>
+    private async Task<(IHypervisor Hypervisor, AgentLink Agent, MachineTimings Timings)> BringUpAsync(
+        MachineStart start, MachineParts parts, long started, Action booted, CancellationToken cancellationToken)
+    {
         IHypervisor? hypervisor = null;
         AgentLink? agent = null;
         MachineConsole? console = null;
         MachineConsoleFeed? feed = null;
         try
         {
-            // 2
-            parts.Create();
             // 3 and 4
             using var errors = new ErrorTail();
-            hypervisor = driver.Attach(parts.Folder, parts.Record, await LaunchAsync(start, parts, errors, cancellationToken));
+            hypervisor = start.Driver.Attach(parts.Folder, parts.Record, await LaunchAsync(start, parts, errors, cancellationToken));
             console = new MachineConsole(parts.Folder, hypervisor);
-            await ConnectAsync(hypervisor, errors, start, cancellationToken);
+            await ConnectAsync(hypervisor, errors, start, parts, cancellationToken);
             feed = (start as MachineBoot)?.Setup?.OnConsole is { } told ? new MachineConsoleFeed(console, told, context.Time) : null;
             var processStart = context.Time.GetElapsedTime(started);
 
             // 5
             agent = new AgentLink(parts.Record.Id, hypervisor, context.Logger, context.Time);
-            var connection = await WaitForAgentAsync(hypervisor, agent, spec, cancellationToken);
+            var connection = await WaitForAgentAsync(hypervisor, agent, start.Spec, cancellationToken);
             var agentReady = context.Time.GetElapsedTime(started);
 
             // 6 and 7
             await SetUpAsync(connection, start, parts, booted, cancellationToken);
             // The beginning, before the guest writes more than the hypervisor holds.
             _ = await console.ReadAsync(0, cancellationToken);
-            var mainStarted = context.Time.GetElapsedTime(started);
-
-            // 8
-            parts.Update(r => r with
-            {
-                Phase = MachinePhase.Running,
-                Timings = new MachineTimings(processStart, agentReady, mainStarted),
-                BurstEndsAt = context.Time.GetUtcNow() + spec.BootBurst,
-            });
-            return (parts, hypervisor, agent);
+            return (hypervisor, agent, new MachineTimings(processStart, agentReady, context.Time.GetElapsedTime(started)));
         }
         catch (Exception e)
         {
-            var failure = await ExplainAsync(e, spec, console);
+            var failure = await ExplainAsync(e, start.Spec, console);
             if (feed is not null)
                 await feed.DisposeAsync();
             feed = null;
@@ -103,7 +122,6 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
                 await agent.DisposeAsync();
             if (hypervisor is not null)
                 await hypervisor.DisposeAsync();
-            await parts.RemoveAsync();
             if (failure is null)
                 throw;
             throw failure;
@@ -130,8 +148,8 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
         try
         {
             var restore = start as MachineRestore;
-            making = restore is null
-                ? MakeDiskAsync(disk, record.Spec, cancellationToken)
+            making = start.IsAwaking ? Task.CompletedTask
+                : restore is null ? MakeDiskAsync(disk, record.Spec, cancellationToken)
                 : MachineDisk.RestoreAsync(disk, restore.Folder, restore.Snapshot, cancellationToken);
             var plugging = record.Spec.Network == NetworkMode.Nat ? PlugAsync() : Task.CompletedTask;
             cgroup.Create(start.Driver.MemoryLimit(record.Spec, record.Accelerated));
@@ -182,7 +200,7 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
         }
     }
 
-    private async Task ConnectAsync(IHypervisor hypervisor, ErrorTail errors, MachineStart start, CancellationToken cancellationToken)
+    private async Task ConnectAsync(IHypervisor hypervisor, ErrorTail errors, MachineStart start, MachineParts parts, CancellationToken cancellationToken)
     {
         try
         {
@@ -190,6 +208,9 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
             if (start is MachineRestore restore)
             {
                 await hypervisor.LoadAsync(restore.Folder, cancellationToken);
+                // From here on it changes its disk, so that what was saved is not it any more.
+                if (start.IsAwaking)
+                    parts.Update(r => r with { Phase = MachinePhase.Running, IsSaving = true });
                 await hypervisor.ResumeAsync(cancellationToken);
             }
         }
@@ -240,6 +261,11 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
             await new MachineSettingUp(boot.Spec, boot.Setup).RunAsync(agent, cancellationToken);
             if (boot.Main is not null)
                 await agent.StartMainAsync(boot.Main, cancellationToken);
+        }
+        else if (start.IsAwaking)
+        {
+            await agent.ThawAsync(new ThawConfig { UtcNow = context.Time.GetUtcNow(), RandomSeed = RandomNumberGenerator.GetBytes(SeedBytes) }, cancellationToken);
+            await TellNamesAsync(agent, parts, cancellationToken);
         }
         else
         {

@@ -12,6 +12,9 @@ public enum MachineState
     /// <summary>Its processors are halted; memory is kept.</summary>
     Paused,
 
+    /// <summary>It sleeps: saved with all that it was, it takes no memory and no processor, and goes on when it is woken.</summary>
+    Snapshotted,
+
     /// <summary>It ended as asked, or its main process ended.</summary>
     Stopped,
 

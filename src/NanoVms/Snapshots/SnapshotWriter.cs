@@ -9,11 +9,12 @@ internal static class SnapshotWriter
 {
     private const string Aside = ".partial";
 
+    /// <param name="disk">The writable layer's file; null to leave it where it is.</param>
     /// <exception cref="IOException">The folder exists, or the disk is full.</exception>
     /// <exception cref="HypervisorException">The hypervisor refused.</exception>
     /// <exception cref="SnapshotException">The parent is missing, damaged, or not one that this machine can build on.</exception>
     public static async Task WriteAsync(
-        string folder, string? parent, string machineFolder, MachineRecord record, IHypervisor hypervisor, TimeProvider time, CancellationToken cancellationToken)
+        string folder, string? parent, string? disk, MachineRecord record, IHypervisor hypervisor, TimeProvider time, CancellationToken cancellationToken)
     {
         if (Directory.Exists(folder))
             throw new IOException($"{folder} is there already; a snapshot is never overwritten.");
@@ -33,7 +34,7 @@ internal static class SnapshotWriter
                 Driver = record.Driver,
                 Accelerated = record.Accelerated,
                 HasMain = record.HasMain,
-                DiskSums = await CopyDiskAsync(MachineDisk.PathOf(machineFolder, record.Spec), aside, basis?.DiskSums is null ? null : parent, cancellationToken),
+                DiskSums = await CopyDiskAsync(disk, aside, basis?.DiskSums is null ? null : parent, cancellationToken),
                 Parent = parent is null ? null : Path.GetFileName(parent),
                 Depth = basis is null ? 0 : basis.Depth + 1,
             };
@@ -59,7 +60,7 @@ internal static class SnapshotWriter
             : throw new SnapshotException($"Snapshot {parent} builds on {basis.Depth} others, the most there may be. Take a whole one.");
     }
 
-    private static async Task<uint[]?> CopyDiskAsync(string disk, string folder, string? parent, CancellationToken cancellationToken)
+    private static async Task<uint[]?> CopyDiskAsync(string? disk, string folder, string? parent, CancellationToken cancellationToken)
     {
         if (!File.Exists(disk))
             return null;

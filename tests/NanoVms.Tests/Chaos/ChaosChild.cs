@@ -12,7 +12,7 @@ internal static class ChaosChild
     /// <summary>All that a driver can do, in order.</summary>
     public static IReadOnlyList<string> Steps(string driver) => driver == "container"
         ? ["start", "pause", "resume", "second", "stop"]
-        : ["start", "pause", "resume", "snapshot", "restore", "stop"];
+        : ["start", "pause", "resume", "snapshot", "restore", "suspend", "wake", "stop"];
 
     /// <param name="snapshots">A folder for snapshots.</param>
     public static async Task<int> RunAsync(string folder, string bridge, string driver, string snapshots, string agentPath)
@@ -45,6 +45,12 @@ internal static class ChaosChild
                     break;
                 case "restore":
                     _ = await host.RestoreAsync(Path.Combine(snapshots, "one"), null, CancellationToken.None);
+                    break;
+                case "suspend":
+                    await machine!.SuspendAsync(CancellationToken.None);
+                    break;
+                case "wake":
+                    await machine!.WakeAsync(null, CancellationToken.None);
                     break;
                 default:
                     await Task.WhenAll(host.Machines.Select(m => m.StopAsync(TimeSpan.FromSeconds(1), CancellationToken.None)));

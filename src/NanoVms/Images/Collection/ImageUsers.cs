@@ -90,7 +90,7 @@ internal sealed class ImageUsers(string store, StoreGate gate, TimeProvider time
         foreach (var path in Folders(Path.Combine(folder, "machines")))
         {
             // Without a state file it is an orphan; what has ended cannot be started again.
-            if (SafeFile.ReadJson(Path.Combine(path, MachineRecord.FileName), MachineJson.Default.MachineRecord) is { Phase: MachinePhase.Starting or MachinePhase.Running } record)
+            if (SafeFile.ReadJson(Path.Combine(path, MachineRecord.FileName), MachineJson.Default.MachineRecord) is { Phase: MachinePhase.Starting or MachinePhase.Running or MachinePhase.Suspended } record)
                 yield return new ImageNeed($"machine {record.Id} ({record.Spec.Name})", null, Files(record.Spec));
         }
     }
