@@ -70,8 +70,9 @@ internal static unsafe partial class DetachedProcess
 
     /// <summary>Everything that starting takes, so that <see cref="Prepared.TryStart"/> is one call of the C library.</summary>
     /// <exception cref="CommandException">The program is missing.</exception>
-    public static Prepared Prepare(Command command, IReadOnlyList<SafeHandle> handles, SafeHandle error) =>
-        new(command, handles, NumbersFor(handles), null, error);
+    /// <param name="folder">Its working folder, as it sees it; null for the root.</param>
+    public static Prepared Prepare(Command command, IReadOnlyList<SafeHandle> handles, SafeHandle error, string? folder = null) =>
+        new(command, handles, NumbersFor(handles), null, error, folder);
 
     private static int Spawn(Command command, IReadOnlyList<SafeHandle> handles, int[] numbers, SafeHandle? input, SafeHandle error)
     {
@@ -90,7 +91,7 @@ internal static unsafe partial class DetachedProcess
         private readonly void* _attributes = NativeMemory.AllocZeroed(StructureSize);
         private readonly void* _signals = NativeMemory.AllocZeroed(StructureSize);
 
-        public Prepared(Command command, IReadOnlyList<SafeHandle> handles, int[] numbers, SafeHandle? input, SafeHandle error)
+        public Prepared(Command command, IReadOnlyList<SafeHandle> handles, int[] numbers, SafeHandle? input, SafeHandle error, string? folder = null)
         {
             _handles = handles;
             _arguments = new NativeStrings([ProgramLocator.Require(command.Program), .. command.Arguments]);
@@ -104,7 +105,7 @@ internal static unsafe partial class DetachedProcess
             Check(AddDuplicate(_actions, (int)error.DangerousGetHandle(), 2), command);
             for (var i = 0; i < handles.Count; i++)
                 Check(AddDuplicate(_actions, (int)handles[i].DangerousGetHandle(), numbers[i]), command);
-            Check(AddChangeDirectory(_actions, "/"), command);
+            Check(AddChangeDirectory(_actions, folder ?? "/"), command);
             Check(SetMask(_attributes, _signals), command);
             _ = FillSignals(_signals);
             Check(SetDefaults(_attributes, _signals), command);

@@ -27,6 +27,7 @@ internal static partial class UnixSockets
     private const int LevelSocket = 1;
     private const int Rights = 1;
     private const int NoSignal = 0x4000;
+    private const int MaxFiles = 16;
     private const int TryAgain = 11;
     private const int Interrupted = 4;
 
@@ -83,16 +84,23 @@ internal static partial class UnixSockets
 
     /// <summary>Sends bytes and, with the first of them, an open file (SCM_RIGHTS, unix(7)). Both are small; the call may block for a moment.</summary>
     /// <exception cref="IOException">The other end is gone.</exception>
-    public static unsafe void SendWithFile(Socket socket, ReadOnlySpan<byte> bytes, SafeHandle file)
+    public static void SendWithFile(Socket socket, ReadOnlySpan<byte> bytes, SafeHandle file) => SendWithFiles(socket, bytes, [file]);
+
+    /// <summary>The same with up to 16 files.</summary>
+    /// <exception cref="IOException">The other end is gone.</exception>
+    public static unsafe void SendWithFiles(Socket socket, ReadOnlySpan<byte> bytes, IReadOnlyList<SafeHandle> files)
     {
-        // SAFETY: struct msghdr and struct cmsghdr as on 64-bit Linux: the control message is a header of 16 bytes and one descriptor of
-        // four, padded to 24; everything that they point to lives on this stack frame until sendmsg returns.
-        var control = stackalloc byte[24];
-        new Span<byte>(control, 24).Clear();
-        *(ulong*)control = 20;
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(files.Count, MaxFiles);
+        // SAFETY: struct msghdr and struct cmsghdr as on 64-bit Linux: the control message is a header of 16 bytes and descriptors of
+        // four, padded to eight; everything that they point to lives on this stack frame until sendmsg returns.
+        var size = 16 + ((files.Count * 4) + 7) / 8 * 8;
+        var control = stackalloc byte[size];
+        new Span<byte>(control, size).Clear();
+        *(ulong*)control = (ulong)(16 + (files.Count * 4));
         *(int*)(control + 8) = LevelSocket;
         *(int*)(control + 12) = Rights;
-        *(int*)(control + 16) = (int)file.DangerousGetHandle();
+        for (var i = 0; i < files.Count; i++)
+            *(int*)(control + 16 + (i * 4)) = (int)files[i].DangerousGetHandle();
         var vector = stackalloc nint[2];
         var message = stackalloc nint[7];
         var sent = 0;
@@ -102,7 +110,7 @@ internal static partial class UnixSockets
             {
                 (vector[0], vector[1]) = ((nint)(start + sent), bytes.Length - sent);
                 (message[0], message[1], message[2], message[3]) = (0, 0, (nint)vector, 1);
-                (message[4], message[5], message[6]) = sent == 0 ? ((nint)control, 24, 0) : (0, 0, 0);
+                (message[4], message[5], message[6]) = sent == 0 ? ((nint)control, size, 0) : (0, 0, 0);
                 var count = SendMessage(socket.SafeHandle, message, NoSignal);
                 if (count < 0 && Marshal.GetLastPInvokeError() is not (TryAgain or Interrupted))
                     throw new IOException($"Cannot hand over a file: {new Win32Exception(Marshal.GetLastPInvokeError()).Message}.");
@@ -112,6 +120,8 @@ internal static partial class UnixSockets
                     sent += (int)count;
             }
         }
+
+        GC.KeepAlive(files);
     }
 
     // The kernel follows this link to the open folder itself, so the path stays short and cannot be swapped under us.

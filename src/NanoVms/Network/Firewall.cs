@@ -104,7 +104,7 @@ internal sealed record Firewall(string HostId, string Bridge, Ipv4Prefix Prefix,
                 type filter hook output priority filter - 5; policy accept;
                 # Guests of a group have no shorter way to each other than by this computer.
                 oifname "{{Bridge}}" icmp type redirect drop
-                # Hypervisors that open their taps by name see this network, and have nothing to say in it.
+                # Hypervisors have networks of their own; should one see this one, it has nothing to say in it.
                 meta skuid {{GuestLease.UserIdOf(Prefix.At(2))}}-{{GuestLease.UserIdOf(Prefix.At(Prefix.Count - 1))}} reject with icmpx admin-prohibited
               }
               chain forward {

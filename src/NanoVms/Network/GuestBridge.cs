@@ -160,12 +160,18 @@ internal sealed class GuestBridge : IAsyncDisposable
     /// <summary>Plugs in an interface that has the tap's name, and lets the guest's address out of it, to those of its group as well.</summary>
     public async Task ConfigurePortAsync(BridgePort port, CancellationToken cancellationToken)
     {
+        await Task.WhenAll(_rules.RunAsync(_firewall.Add(port, _groups.Of(port.Group)), cancellationToken), ReplugAsync(port, cancellationToken));
+    }
+
+    /// <summary>The same for one that was in another network meanwhile: its rules stayed.</summary>
+    public async Task ReplugAsync(BridgePort port, CancellationToken cancellationToken)
+    {
         var tap = port.Lease.Tap;
         DisableIpv6(tap);
-        var others = Task.WhenAll(_rules.RunAsync(_firewall.Add(port, _groups.Of(port.Group)), cancellationToken), LimitAsync(port, cancellationToken));
+        var limiting = LimitAsync(port, cancellationToken);
         _ = await CommandRunner.RunCheckedAsync(IpCommands.Batch([.. IpCommands.ConfigurePort(tap, port.Bridge, _mtu, port.IsIsolated), .. RoutesOf("replace", port)]), cancellationToken);
         _ = await CommandRunner.RunCheckedAsync(IpCommands.BridgeBatch(IpCommands.Forwarding(tap, port.Lease.Mac)), cancellationToken);
-        await others;
+        await limiting;
     }
 
     /// <summary>Leads ports of the computer to a guest.</summary>

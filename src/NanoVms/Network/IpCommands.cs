@@ -50,6 +50,9 @@ internal static class IpCommands
     /// <summary>Bytes that may go at once: those of 20 ms, and at least two of the largest packets, which are 64 KiB before they are cut.</summary>
     public static long Bucket(long bytesPerSecond) => Math.Clamp(bytesPerSecond / 50, 128 << 10, 64 << 20);
 
+    /// <summary>Into the network of a process, which takes it down and off its bridge.</summary>
+    public static IEnumerable<string> MoveLink(string name, int process) => [string.Create(CultureInfo.InvariantCulture, $"link set dev {name} netns {process}")];
+
     public static IEnumerable<string> DeleteLink(string name) => [$"link delete dev {name}"];
 
     /// <summary>

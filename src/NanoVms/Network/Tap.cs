@@ -20,6 +20,7 @@ internal static unsafe partial class Tap
     private const int NameSize = 16;
     private const int RequestSize = 40;
     private const int Busy = 16;
+    private const int DuplicateCloseOnExec = 1030;
 
     /// <exception cref="NetworkException">No tap device in the kernel, no right to make one, or the name is in use.</exception>
     public static SafeFileHandle Create(string name)
@@ -49,6 +50,18 @@ internal static unsafe partial class Tap
             ? $"Cannot make tap {name}: another process holds it. Find it with 'ip link show {name}'."
             : $"Cannot make tap {name}: {new Win32Exception(reason).Message}. It takes root (CAP_NET_ADMIN).");
     }
+
+    /// <summary>Another handle of the same tap.</summary>
+    /// <exception cref="NetworkException">Too many files are open.</exception>
+    public static SafeFileHandle Share(SafeHandle tap)
+    {
+        var copy = new SafeFileHandle(Duplicate(tap, DuplicateCloseOnExec, 0), ownsHandle: true);
+        return copy.IsInvalid ? throw new NetworkException($"Cannot hold a tap: {new Win32Exception(Marshal.GetLastPInvokeError()).Message}.") : copy;
+    }
+
+    /// <summary>fcntl(2): a descriptor, or -1 and errno.</summary>
+    [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
+    private static partial int Duplicate(SafeHandle file, int command, nint least);
 
     /// <summary>open(2): a descriptor, or -1 and errno.</summary>
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]

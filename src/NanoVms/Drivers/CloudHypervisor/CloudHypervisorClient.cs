@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using NanoVms.Drivers.Rest;
 
@@ -35,6 +36,10 @@ internal sealed class CloudHypervisorClient(string folder, string socket, TimePr
     public Task CreateAsync(VmConfig config, CancellationToken cancellationToken) =>
         _rest.PutAsync("/vm.create", config, Json.VmConfig, cancellationToken);
 
+    /// <summary>Adds a card to a machine that does not run yet, with its tap.</summary>
+    public Task AddNetAsync(NetConfig card, SafeHandle tap, CancellationToken cancellationToken) =>
+        _rest.PutAsync("/vm.add-net", card, Json.NetConfig, [tap], cancellationToken);
+
     public Task BootAsync(CancellationToken cancellationToken) => _rest.PutAsync("/vm.boot", cancellationToken, BootLimit);
 
     public Task PauseAsync(CancellationToken cancellationToken) => _rest.PutAsync("/vm.pause", cancellationToken);
@@ -61,8 +66,9 @@ internal sealed class CloudHypervisorClient(string folder, string socket, TimePr
         _rest.PutAsync("/vm.snapshot", new SnapshotConfig(folderUrl), Json.SnapshotConfig, cancellationToken, SnapshotLimit);
 
     /// <summary>Becomes the machine of a snapshot, paused.</summary>
-    public Task RestoreAsync(RestoreConfig restore, CancellationToken cancellationToken) =>
-        _rest.PutAsync("/vm.restore", restore, Json.RestoreConfig, cancellationToken, SnapshotLimit);
+    /// <param name="taps">Of <see cref="RestoreConfig.NetFds"/>.</param>
+    public Task RestoreAsync(RestoreConfig restore, IReadOnlyList<SafeHandle> taps, CancellationToken cancellationToken) =>
+        _rest.PutAsync("/vm.restore", restore, Json.RestoreConfig, taps, cancellationToken, SnapshotLimit);
 
     public void Dispose() => _rest.Dispose();
 

@@ -4,28 +4,28 @@ using NanoVms.Drivers.Qemu;
 using NanoVms.Drivers.Vmm;
 using NanoVms.Images;
 using NanoVms.Machines;
-using NanoVms.Snapshots;
+using NanoVms.Network;
 
 namespace NanoVms.Drivers.CloudHypervisor;
 
 /// <summary>
 /// Starts machines as Cloud Hypervisor processes that outlive this one. Each runs as a user of its own, without capabilities and under
-/// Cloud Hypervisor's seccomp filters, in a folder in which only its own files are. One with a network card sees the computer's network,
-/// as Cloud Hypervisor opens its tap by name there.
+/// Cloud Hypervisor's seccomp filters, in namespaces of its own with an empty network, in a folder in which only its own files are. Its taps it
+/// is handed open.
 /// </summary>
 /// <param name="probe">Whether KVM is usable: Cloud Hypervisor is used with nothing else.</param>
 /// <param name="program">Name or path of the program.</param>
+/// <param name="needs">What the program reads beside libraries while it starts: a release's nothing.</param>
 internal sealed class CloudHypervisorDriver(
-    Func<CancellationToken, Task<KvmAnswer>> probe, TimeProvider time, string program = CloudHypervisorArguments.Program) : IMachineDriver
+    Func<CancellationToken, Task<KvmAnswer>> probe, TimeProvider time, string program = CloudHypervisorArguments.Program, IReadOnlyList<string>? needs = null) : IMachineDriver
 {
     public const string DriverName = "cloud-hypervisor";
 
     /// <summary>MiB that Cloud Hypervisor itself may use: 10, and what the kernel needs for page tables and buffers.</summary>
     private const int OwnMiB = 96;
-    private const int MaxConfig = 1 << 20;
 
-    /// <summary>Version 36 is the first that can be told to send the console to a socket and is told <c>payload</c>.</summary>
-    private static readonly VmmStatus Status = new(DriverName, "Cloud Hypervisor", "https://github.com/cloud-hypervisor/cloud-hypervisor", new Version(36, 0));
+    /// <summary>Version 40 is the first that is handed the taps of a snapshot.</summary>
+    private static readonly VmmStatus Status = new(DriverName, "Cloud Hypervisor", "https://github.com/cloud-hypervisor/cloud-hypervisor", new Version(40, 0));
 
     /// <summary>Launched and not attached yet.</summary>
     private readonly ConcurrentDictionary<ProcessIdentity, CloudHypervisorPlan> _launched = new();
@@ -41,14 +41,13 @@ internal sealed class CloudHypervisorDriver(
     {
         if (spec.NestedVirtualization)
             yield return "NestedVirtualization is not possible with Cloud Hypervisor; choose driver 'qemu'.";
-        if (spec.Networks.Count > 1)
-            yield return $"{spec.Networks.Count} networks are too many for driver '{DriverName}' here; 1 is possible.";
-        if (spec.Layers.Count + spec.Drives.Count >= CloudHypervisorArguments.MaxDisks)
-            yield return $"{spec.Layers.Count} layers and {spec.Drives.Count} drives are too many for Cloud Hypervisor; {CloudHypervisorArguments.MaxDisks - 1} together are possible.";
+        var further = Math.Max(0, spec.Networks.Count - 1);
+        if (spec.Layers.Count + spec.Drives.Count + further >= CloudHypervisorArguments.MaxDisks)
+            yield return $"{spec.Layers.Count} layers, {spec.Drives.Count} drives and {further} further networks are too many for Cloud Hypervisor; {CloudHypervisorArguments.MaxDisks - 1} together are possible.";
     }
 
     public MachineDevices Devices(MachineSpec spec) => new(
-        [.. spec.Layers.Select((_, i) => CloudHypervisorPlan.LayerName(i))],
+        [.. spec.Layers.Select((_, i) => RunFolder.LayerName(i))],
         CloudHypervisorPlan.DiskSerial,
         spec.Drives.ToDictionary(drive => drive.Name, CloudHypervisorPlan.DriveSerial));
 
@@ -62,23 +61,19 @@ internal sealed class CloudHypervisorDriver(
         var kvm = await probe(cancellationToken);
         if (plan.Restore is not null)
             await CloudHypervisorPlan.Files.CheckAsync(plan.Restore, cancellationToken);
-        using var folder = new RunFolder(plan.Folder, plan.Lease.UserId);
-        folder.AddReadable(CloudHypervisorPlan.Kernel, plan.Boot.KernelPath);
-        folder.AddReadable(CloudHypervisorPlan.Initramfs, plan.Boot.InitramfsPath);
-        for (var i = 0; i < plan.Spec.Layers.Count; i++)
-            folder.AddReadable(CloudHypervisorPlan.LayerName(i), plan.Spec.Layers[i]);
-        folder.AddWritable(CloudHypervisorPlan.Disk, plan.DiskPath);
-        for (var i = 0; i < plan.Spec.Drives.Count; i++)
-            folder.AddDrive(CloudHypervisorPlan.DriveName(i), plan.Spec.Drives[i]);
+        var user = plan.Lease.UserId;
+        var folder = new RunFolder(RunFolder.In(plan.Folder), user);
+        folder.AddMachine(plan);
         if (plan.Restore is not null)
-            await AddSnapshotAsync(folder, plan, plan.Restore, cancellationToken);
+        {
+            foreach (var file in CloudHypervisorPlan.Files.Names)
+                folder.AddReadable($"{CloudHypervisorPlan.LoadFolder}/{file}", Path.Combine(plan.Restore, file));
+        }
 
-        folder.Add(CloudHypervisorPlan.Events, Fifo.Create(Path.Combine(plan.Folder, CloudHypervisorPlan.Events), plan.Lease.UserId));
-        if (plan.Tap is not null)
-            LentTap.Lend(plan.Tap, plan.Folder, plan.Card.Tap, plan.Lease.UserId);
-        var process = folder.Start(
-            files => CloudHypervisorArguments.Build(path, plan.HostId, plan.MachineId, files[CloudHypervisorPlan.Events]), kvm.Group, plan.Tap is not null, errors);
-        _launched[process] = CloudHypervisorPlan.Of(plan, TimeStampCounter.GetKilohertz());
+        using var events = Fifo.Create(Path.Combine(plan.Folder, CloudHypervisorPlan.Events), user);
+        var command = CloudHypervisorArguments.Build(path, plan.HostId, plan.MachineId, DetachedProcess.NumbersFor([events])[0]);
+        var process = await VmmJail.StartAsync(folder, command, needs ?? [], user, kvm.Group, null, [events], errors);
+        _launched[process] = CloudHypervisorPlan.Of(plan, TimeStampCounter.GetKilohertz()) with { Taps = [.. plan.Cards.Select(card => Tap.Share(card.Tap!))] };
         return process;
     }
 
@@ -88,24 +83,11 @@ internal sealed class CloudHypervisorDriver(
         return new CloudHypervisorProcess(folder, process, plan?.ApiSocket ?? FindSocket(folder, record.Id), plan, time);
     }
 
-    public Task RemoveAsync(string folder, MachineRecord record, CancellationToken cancellationToken) => LentTap.RemoveAsync(folder, cancellationToken);
-
     /// <summary>The host's id is part of the socket's name, and not kept with the machine.</summary>
     private static string FindSocket(string folder, string machineId)
     {
         var end = CloudHypervisorArguments.ApiSocket("", machineId)["nanovms-".Length..];
         var files = Directory.Exists(RunFolder.In(folder)) ? Directory.EnumerateFiles(RunFolder.In(folder)) : [];
         return files.Select(file => Path.GetFileName(file)!).FirstOrDefault(file => file.EndsWith(end, StringComparison.Ordinal)) ?? end;
-    }
-
-    private static async Task AddSnapshotAsync(RunFolder folder, MachinePlan plan, string snapshot, CancellationToken cancellationToken)
-    {
-        var config = Path.Combine(snapshot, CloudHypervisorPlan.ConfigFile);
-        if (new FileInfo(config).Length > MaxConfig)
-            throw new SnapshotException($"Snapshot {snapshot} cannot be used: its {CloudHypervisorPlan.ConfigFile} has more than {MaxConfig} bytes.");
-        folder.AddReadable($"{CloudHypervisorPlan.LoadFolder}/{CloudHypervisorPlan.StateFile}", Path.Combine(snapshot, CloudHypervisorPlan.StateFile));
-        folder.AddReadable($"{CloudHypervisorPlan.LoadFolder}/{CloudHypervisorPlan.MemoryFile}", Path.Combine(snapshot, CloudHypervisorPlan.MemoryFile));
-        var own = CloudHypervisorPlan.WithTap(await File.ReadAllTextAsync(config, cancellationToken), plan.Tap is null ? null : plan.Card.Tap);
-        await folder.AddTextAsync($"{CloudHypervisorPlan.LoadFolder}/{CloudHypervisorPlan.ConfigFile}", own, cancellationToken);
     }
 }

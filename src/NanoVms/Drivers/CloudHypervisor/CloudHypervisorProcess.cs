@@ -3,7 +3,6 @@ using Microsoft.Win32.SafeHandles;
 using NanoVms.Commands;
 using NanoVms.Drivers.Rest;
 using NanoVms.Drivers.Vmm;
-using NanoVms.Drivers.Vsock;
 using NanoVms.Machines;
 
 namespace NanoVms.Drivers.CloudHypervisor;
@@ -13,17 +12,12 @@ namespace NanoVms.Drivers.CloudHypervisor;
 /// A guest that resets, as its kernel does after a panic, is started again by Cloud Hypervisor and cannot be kept from it. Its event pipe
 /// tells, and it is read whenever the way to the agent was lost, which a reset breaks: the machine counts as ended then.
 /// </remarks>
-internal sealed class CloudHypervisorProcess : IHypervisor
+internal sealed class CloudHypervisorProcess : VmmProcess
 {
     private const int SqueezePatience = 4;
-    private static readonly TimeSpan SqueezeStep = TimeSpan.FromSeconds(0.5);
     private static readonly TimeSpan QuitLimit = TimeSpan.FromSeconds(2);
-    private readonly string _machineFolder;
-    private readonly string _socket;
     private readonly CloudHypervisorPlan? _plan;
-    private readonly TimeProvider _time;
     private readonly CloudHypervisorClient _client;
-    private readonly VmmWatch _watch;
     private readonly ConsoleText _console = new();
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _gate = new();
@@ -34,37 +28,32 @@ internal sealed class CloudHypervisorProcess : IHypervisor
     /// <param name="socket">Name of the interface's socket.</param>
     /// <param name="plan">What it is to become; null for one that runs already.</param>
     public CloudHypervisorProcess(string machineFolder, ProcessIdentity identity, string socket, CloudHypervisorPlan? plan, TimeProvider time)
+        : base(machineFolder, Vmm.RunFolder.In(machineFolder), socket, identity, SqueezePatience, time)
     {
-        var folder = RunFolder.In(machineFolder);
-        _machineFolder = machineFolder;
-        _socket = socket;
         _plan = plan;
-        _time = time;
-        Identity = identity;
-        _client = new CloudHypervisorClient(folder, socket, time);
-        _watch = new VmmWatch(folder, socket, identity, time);
+        _client = new CloudHypervisorClient(RunFolder, socket, time);
         _events = Fifo.TryOpen(Path.Combine(machineFolder, CloudHypervisorPlan.Events));
     }
 
-    public ProcessIdentity Identity { get; }
+    protected override SavedFiles Files => CloudHypervisorPlan.Files;
 
-    public Task<string> Ended => _watch.Ended;
-
-    public async Task<MachineState> ConnectAsync(CancellationToken cancellationToken)
+    public override async Task<MachineState> ConnectAsync(CancellationToken cancellationToken)
     {
-        _ = await VmmStart.AskAsync(RunFolder.In(_machineFolder), _socket, Identity, _client.PingAsync, _time, cancellationToken);
-        _watch.Start();
+        _ = await AskFirstAsync(_client.PingAsync, cancellationToken);
+        Watch.Start();
         if (_plan is { IsRestored: true })
             return MachineState.Paused;
         if (_plan is not null)
         {
             await _client.CreateAsync(_plan.Config, cancellationToken);
+            for (var i = 0; i < _plan.Cards.Count; i++)
+                await _client.AddNetAsync(_plan.Cards[i], _plan.Taps[i], cancellationToken);
             await _client.BootAsync(cancellationToken);
-            Follow();
+            await FollowAsync();
             return MachineState.Running;
         }
 
-        Follow();
+        await FollowAsync();
         CheckEvents();
         return (await _client.FindInfoAsync(cancellationToken))?.State switch
         {
@@ -75,64 +64,35 @@ internal sealed class CloudHypervisorProcess : IHypervisor
         };
     }
 
-    public void GiveUp(string reason) => _watch.GiveUp(reason);
-
-    public Task<Stream> ConnectAgentAsync(CancellationToken cancellationToken)
+    public override Task<Stream> ConnectAgentAsync(CancellationToken cancellationToken)
     {
         CheckEvents();
-        return VsockChannel.ConnectAsync(
-            RunFolder.In(_machineFolder), CloudHypervisorPlan.VsockSocket, VsockChannel.AgentPort, _time, cancellationToken);
+        return base.ConnectAgentAsync(cancellationToken);
     }
 
-    public Task PauseAsync(CancellationToken cancellationToken) => _client.PauseAsync(cancellationToken);
+    public override Task PauseAsync(CancellationToken cancellationToken) => _client.PauseAsync(cancellationToken);
 
-    public Task ResumeAsync(CancellationToken cancellationToken) => _client.ResumeAsync(cancellationToken);
+    public override Task ResumeAsync(CancellationToken cancellationToken) => _client.ResumeAsync(cancellationToken);
 
-    public async Task SaveAsync(string folder, string? parent, CancellationToken cancellationToken)
+    public override async Task LoadAsync(string folder, CancellationToken cancellationToken)
     {
-        SavedFiles.Prepare(_machineFolder, Identity);
-        await _client.SnapshotAsync(CloudHypervisorPlan.UrlOf(SavedFiles.WriteFolder), cancellationToken);
-        await CloudHypervisorPlan.Files.TakeAsync(_machineFolder, folder, cancellationToken);
+        var cards = _plan?.Cards ?? [];
+        await _client.RestoreAsync(
+            new RestoreConfig(CloudHypervisorPlan.UrlOf(RunFolder, CloudHypervisorPlan.LoadFolder)) { NetFds = cards.Count == 0 ? null : [.. cards.Select(card => new RestoredNet(card.Id, 1))] },
+            _plan?.Taps ?? [],
+            cancellationToken);
+        await FollowAsync();
     }
 
-    public async Task LoadAsync(string folder, CancellationToken cancellationToken)
-    {
-        await _client.RestoreAsync(new RestoreConfig(CloudHypervisorPlan.UrlOf(CloudHypervisorPlan.LoadFolder)), cancellationToken);
-        Follow();
-    }
+    public override Task<byte[]> ReadConsoleAsync(CancellationToken cancellationToken) => Task.FromResult(_console.Take());
 
-    public async Task SqueezeAsync(long all, long least, CancellationToken cancellationToken)
-    {
-        await _client.ResizeBalloonAsync(all - least, cancellationToken);
-        try
-        {
-            // Given up when nothing has moved for a while: the guest needs what it has.
-            var (before, still) = (all, 0);
-            while (still < SqueezePatience)
-            {
-                await Task.Delay(SqueezeStep, _time, cancellationToken);
-                var now = (await _client.FindInfoAsync(cancellationToken))?.MemoryActualSize ?? all;
-                if (now <= least)
-                    return;
-                still = now < before ? 0 : still + 1;
-                before = now;
-            }
-        }
-        finally
-        {
-            await _client.ResizeBalloonAsync(0, CancellationToken.None);
-        }
-    }
-
-    public Task<byte[]> ReadConsoleAsync(CancellationToken cancellationToken) => Task.FromResult(_console.Take());
-
-    public async Task TerminateAsync()
+    public override async Task TerminateAsync()
     {
         try
         {
             await _client.QuitAsync(CancellationToken.None, QuitLimit);
-            using var limit = new CancellationTokenSource(QuitLimit, _time);
-            _ = await Identity.WaitAsync(_time, limit.Token);
+            using var limit = new CancellationTokenSource(QuitLimit, Time);
+            _ = await Identity.WaitAsync(Time, limit.Token);
             return;
         }
         catch (Exception e) when (e is RestException or OperationCanceledException)
@@ -140,22 +100,33 @@ internal sealed class CloudHypervisorProcess : IHypervisor
             // It is gone, or hangs: by force then.
         }
 
-        await Identity.KillAsync(_time, CancellationToken.None);
+        await Identity.KillAsync(Time, CancellationToken.None);
     }
 
-    public async ValueTask DisposeAsync()
+    public override async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
         await _reading;
-        await _watch.DisposeAsync();
+        await Watch.DisposeAsync();
         _client.Dispose();
+        _plan?.Dispose();
         lock (_gate)
             _events?.Dispose();
     }
 
-    private void Follow()
+    protected override Task WriteSnapshotAsync(CancellationToken cancellationToken) =>
+        _client.SnapshotAsync(CloudHypervisorPlan.UrlOf(RunFolder, SavedFiles.WriteFolder), cancellationToken);
+
+    protected override Task SetBalloonAsync(long bytes, CancellationToken cancellationToken) => _client.ResizeBalloonAsync(bytes, cancellationToken);
+
+    protected override async Task<long> GetBalloonAsync(CancellationToken cancellationToken) => await _client.FindInfoAsync(cancellationToken) is
+    { MemoryActualSize: { } left, Config.Memory.Size: var all } ? all - left : 0;
+
+    private async Task FollowAsync()
     {
-        _ = LentTap.TryTie(Identity);
+        // A tap ends with whoever holds it last, which is the hypervisor from here on.
+        _plan?.Dispose();
+        await StripAsync();
         _reading = FollowConsoleAsync(_stop.Token);
     }
 
@@ -164,7 +135,7 @@ internal sealed class CloudHypervisorProcess : IHypervisor
     {
         try
         {
-            await using var stream = await UnixSockets.ConnectAsync(RunFolder.In(_machineFolder), CloudHypervisorPlan.ConsoleSocket, cancellationToken);
+            await using var stream = await UnixSockets.ConnectAsync(RunFolder, CloudHypervisorPlan.ConsoleSocket, cancellationToken);
             var buffer = new byte[16 * 1024];
             int read;
             while ((read = await stream.ReadAsync(buffer, cancellationToken)) > 0)
@@ -186,7 +157,7 @@ internal sealed class CloudHypervisorProcess : IHypervisor
             {
                 var text = _eventsEnd + System.Text.Encoding.UTF8.GetString(buffer, 0, read);
                 if (text.Contains("\"rebooting\"", StringComparison.Ordinal) || text.Contains("\"rebooted\"", StringComparison.Ordinal))
-                    _watch.GiveUp("The guest reset itself, as its kernel does after a panic.");
+                    Watch.GiveUp("The guest reset itself, as its kernel does after a panic.");
                 _eventsEnd = text.Length > 64 ? text[^64..] : text;
             }
         }

@@ -9,18 +9,27 @@ namespace NanoVms.Drivers.Firecracker;
 
 /// <summary>
 /// Starts machines as Firecracker processes that outlive this one. Each runs as a user of its own, without capabilities and under
-/// Firecracker's seccomp filters, in a folder in which only its own files are. One with a network card sees the computer's network,
-/// as Firecracker opens its tap by name there.
+/// Firecracker's seccomp filters, in namespaces of its own, in a folder in which only its own files are. Where Firecracker's jailer is,
+/// that makes the root; else it is made as for the other hypervisors.
 /// </summary>
 /// <param name="probe">Whether KVM is usable: Firecracker can nothing else.</param>
 /// <param name="program">Name or path of the program.</param>
+/// <param name="jailer">Name or path of its jailer, which need not be there.</param>
+/// <param name="needs">What the program reads beside libraries while it starts: a release's nothing.</param>
 internal sealed class FirecrackerDriver(
-    Func<CancellationToken, Task<KvmAnswer>> probe, TimeProvider time, string program = FirecrackerArguments.Program) : IMachineDriver
+    Func<CancellationToken, Task<KvmAnswer>> probe,
+    TimeProvider time,
+    string program = FirecrackerArguments.Program,
+    string jailer = JailerArguments.Program,
+    IReadOnlyList<string>? needs = null) : IMachineDriver
 {
     public const string DriverName = "firecracker";
 
     /// <summary>MiB that Firecracker itself may use: 5, and what the kernel needs for page tables and buffers.</summary>
     private const int OwnMiB = 64;
+
+    /// <summary>In a machine's folder, where the jailer makes its jail.</summary>
+    private const string JailFolder = "jail";
 
     /// <summary>Version 1.8 is the first that describes devices by ACPI, which Debian's kernel needs.</summary>
     private static readonly VmmStatus Status = new(DriverName, "Firecracker", "https://github.com/firecracker-microvm/firecracker", new Version(1, 8));
@@ -33,16 +42,19 @@ internal sealed class FirecrackerDriver(
     public DriverCapabilities Capabilities =>
         DriverCapabilities.OwnKernel | DriverCapabilities.Pause | DriverCapabilities.Snapshot | DriverCapabilities.Drives | DriverCapabilities.MemoryReturn;
 
-    public Task<DriverStatus> GetStatusAsync(CancellationToken cancellationToken) => Status.FindAsync(program, probe, cancellationToken);
+    public async Task<DriverStatus> GetStatusAsync(CancellationToken cancellationToken)
+    {
+        var status = await Status.FindAsync(program, probe, cancellationToken);
+        return status.Usable && ProgramLocator.Find(jailer) is { } path ? status with { Reason = $"{status.Reason} {path} shuts it in." } : status;
+    }
 
     public IEnumerable<string> FindErrors(MachineSpec spec)
     {
         if (spec.NestedVirtualization)
             yield return "NestedVirtualization is not possible with Firecracker; choose driver 'qemu'.";
-        if (spec.Layers.Count + spec.Drives.Count >= FirecrackerArguments.MaxDisks)
-            yield return $"{spec.Layers.Count} layers and {spec.Drives.Count} drives are too many for Firecracker; {FirecrackerArguments.MaxDisks - 1} together are possible.";
-        if (spec.Networks.Count > 1)
-            yield return $"{spec.Networks.Count} networks are too many for driver '{DriverName}' here; 1 is possible.";
+        var further = Math.Max(0, spec.Networks.Count - 1);
+        if (spec.Layers.Count + spec.Drives.Count + further >= FirecrackerArguments.MaxDisks)
+            yield return $"{spec.Layers.Count} layers, {spec.Drives.Count} drives and {further} further networks are too many for Firecracker; {FirecrackerArguments.MaxDisks - 1} together are possible.";
         if (spec.Cpus > 32)
             yield return $"Cpus is {spec.Cpus}; Firecracker has at most 32.";
     }
@@ -67,30 +79,44 @@ internal sealed class FirecrackerDriver(
         var kvm = await probe(cancellationToken);
         if (plan.Restore is not null)
             await FirecrackerSnapshot.Files.CheckAsync(plan.Restore, cancellationToken);
-        using var folder = new RunFolder(plan.Folder, plan.Lease.UserId);
-        folder.AddReadable(FirecrackerPlan.Kernel, plan.Boot.KernelPath);
-        folder.AddReadable(FirecrackerPlan.Initramfs, plan.Boot.InitramfsPath);
-        for (var i = 0; i < plan.Spec.Layers.Count; i++)
-            folder.AddReadable(FirecrackerPlan.LayerName(i), plan.Spec.Layers[i]);
-        folder.AddWritable(FirecrackerPlan.Disk, plan.DiskPath);
-        for (var i = 0; i < plan.Spec.Drives.Count; i++)
-            folder.AddDrive(FirecrackerPlan.DriveName(i), plan.Spec.Drives[i]);
+        var user = plan.Lease.UserId;
+        var jailed = ProgramLocator.Find(jailer) is { } found ? new { Program = found, Launch = LaunchOf(plan, path) } : null;
+        var folder = new RunFolder(jailed is null ? RunFolder.In(plan.Folder) : JailerArguments.RootOf(jailed.Launch), user);
+        folder.AddMachine(plan);
         if (plan.Restore is not null)
         {
             folder.AddReadable(FirecrackerSnapshot.State, Path.Combine(plan.Restore, FirecrackerSnapshot.State));
             folder.AddReadable(FirecrackerSnapshot.Memory, Path.Combine(plan.Restore, FirecrackerSnapshot.Memory));
         }
 
-        folder.Add(FirecrackerPlan.Console, Fifo.Create(Path.Combine(plan.Folder, FirecrackerPlan.Console), plan.Lease.UserId));
-        if (plan.Tap is not null)
-            LentTap.Lend(plan.Tap, plan.Folder, plan.Card.Tap, plan.Lease.UserId);
-        var process = folder.Start(_ => FirecrackerArguments.Build(path, plan.HostId, plan.MachineId), kvm.Group, plan.Tap is not null, errors);
-        _launched[process] = FirecrackerPlan.Of(plan, TimeStampCounter.GetKilohertz());
-        return process;
+        var console = Path.Combine(plan.Folder, FirecrackerPlan.Console);
+        using var pipe = Fifo.Create(console, user);
+        folder.AddWritable(FirecrackerPlan.Console, console);
+        var process = jailed is null
+            ? await VmmJail.StartAsync(folder, FirecrackerArguments.Build(path, plan.HostId, plan.MachineId), needs ?? [], user, kvm.Group, user, [], errors)
+            : await VmmJail.StartJailerAsync(folder, JailerArguments.Build(jailed.Program, jailed.Launch), errors);
+        try
+        {
+            _launched[process] = FirecrackerPlan.Of(plan, TimeStampCounter.GetKilohertz()) with { Taps = await LentTaps.LendAsync(plan, process, cancellationToken) };
+            return process;
+        }
+        catch (CommandException) when (!process.IsAlive)
+        {
+            // It has no network any more: who connects to it is told why it ended.
+            return process;
+        }
+        catch
+        {
+            await process.KillAsync(time, CancellationToken.None);
+            throw;
+        }
     }
 
-    public IHypervisor Attach(string folder, MachineRecord record, ProcessIdentity process) =>
-        new FirecrackerProcess(folder, process, _launched.TryRemove(process, out var plan) ? plan : null, time);
+    public IHypervisor Attach(string folder, MachineRecord record, ProcessIdentity process) => new FirecrackerProcess(
+        folder, JailerArguments.FindRoot(Path.Combine(folder, JailFolder)) ?? RunFolder.In(folder), process, _launched.TryRemove(process, out var plan) ? plan : null, time);
 
-    public Task RemoveAsync(string folder, MachineRecord record, CancellationToken cancellationToken) => LentTap.RemoveAsync(folder, cancellationToken);
+    public Task RemoveAsync(string folder, MachineRecord record, CancellationToken cancellationToken) => LentTaps.RemoveAsync(folder, cancellationToken);
+
+    private static JailerLaunch LaunchOf(MachinePlan plan, string path) => new(
+        File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path, plan.HostId, plan.MachineId, plan.Lease.UserId, Path.Combine(plan.Folder, JailFolder));
 }

@@ -4,41 +4,15 @@ using NanoVms.Commands;
 namespace NanoVms.Drivers.Firecracker;
 
 /// <summary>What decides a jailed Firecracker's command line.</summary>
-internal sealed record JailerLaunch
-{
-    /// <summary>Absolute path of Firecracker; it is copied into the jail.</summary>
-    public required string Firecracker { get; init; }
-
-    public required string HostId { get; init; }
-
-    public required string MachineId { get; init; }
-
-    /// <summary>User and group, which nothing else has.</summary>
-    public required uint UserId { get; init; }
-
-    /// <summary>Absolute; the jail is <see cref="JailerArguments.RootOf"/>.</summary>
-    public required string BaseFolder { get; init; }
-
-    /// <summary>Absolute path of a network namespace, as in <c>/run/netns</c>; null for the computer's own.</summary>
-    public string? NetworkNamespace { get; init; }
-
-    /// <summary>1 or 2; null where the computer has no control groups.</summary>
-    public int? CgroupVersion { get; init; }
-
-    /// <summary>Relative to the hierarchies' roots, for example <c>byteport/HOST</c>; the jailer makes a group named as the machine in it.</summary>
-    public string? ParentCgroup { get; init; }
-
-    /// <summary>Files of the control group and what is written to them, for example <c>pids.max</c> and <c>512</c>.</summary>
-    public IReadOnlyList<(string File, string Value)> CgroupLimits { get; init; } = [];
-
-    /// <summary>The process becomes the first of a namespace of its own; its number is in <c>firecracker.pid</c> in the jail.</summary>
-    public bool NewPidNamespace { get; init; }
-}
+/// <param name="Firecracker">Its absolute path without links; the jailer copies it into the jail.</param>
+/// <param name="UserId">User and group, which nothing else has.</param>
+/// <param name="BaseFolder">Absolute; the jail is <see cref="JailerArguments.RootOf"/>.</param>
+internal sealed record JailerLaunch(string Firecracker, string HostId, string MachineId, uint UserId, string BaseFolder);
 
 /// <summary>
 /// Writes the jailer's argument list (docs/jailer.md of Firecracker). Pure. The jailer makes a root folder with nothing but Firecracker,
-/// <c>/dev/kvm</c>, <c>/dev/net/tun</c> and what was put there before, enters it, the control groups and the namespaces, drops its rights
-/// and becomes Firecracker; paths in Firecracker's interface are those in the jail.
+/// <c>/dev/kvm</c>, <c>/dev/net/tun</c> and what was put there before, enters it, drops its rights and becomes Firecracker; paths in
+/// Firecracker's interface are those in the jail. Namespaces and control groups it finds itself in already.
 /// </summary>
 internal static class JailerArguments
 {
@@ -51,33 +25,23 @@ internal static class JailerArguments
     public static string RootOf(JailerLaunch launch) => Path.Combine(
         launch.BaseFolder, Path.GetFileName(launch.Firecracker), FirecrackerArguments.Id(launch.HostId, launch.MachineId), "root");
 
+    /// <summary>The same found again: a machine's base folder has one jail.</summary>
+    /// <returns>Null when there is none.</returns>
+    public static string? FindRoot(string baseFolder) => !Directory.Exists(baseFolder) ? null : Directory.EnumerateDirectories(baseFolder)
+        .SelectMany(Directory.EnumerateDirectories).Select(folder => Path.Combine(folder, "root")).FirstOrDefault(Directory.Exists);
+
     public static Command Build(string program, JailerLaunch launch)
     {
-        List<string> arguments =
-        [
+        var user = launch.UserId.ToString(CultureInfo.InvariantCulture);
+        return new Command(
+            program,
             "--id", FirecrackerArguments.Id(launch.HostId, launch.MachineId),
             "--exec-file", launch.Firecracker,
-            "--uid", Text(launch.UserId),
-            "--gid", Text(launch.UserId),
+            "--uid", user,
+            "--gid", user,
             "--chroot-base-dir", launch.BaseFolder,
-            "--resource-limit", $"no-file={Text(MaxOpenFiles)}",
-        ];
-        if (launch.NetworkNamespace is { } network)
-            arguments.AddRange(["--netns", network]);
-        if (launch.CgroupVersion is { } version)
-        {
-            arguments.AddRange(["--cgroup-version", Text((uint)version)]);
-            if (launch.ParentCgroup is { } parent)
-                arguments.AddRange(["--parent-cgroup", parent]);
-            arguments.AddRange(launch.CgroupLimits.SelectMany(limit => new[] { "--cgroup", $"{limit.File}={limit.Value}" }));
-        }
-
-        if (launch.NewPidNamespace)
-            arguments.Add("--new-pid-ns");
-        // The jailer itself tells Firecracker its id.
-        arguments.AddRange(["--", "--api-sock", FirecrackerArguments.ApiSocket, "--level", "Error"]);
-        return new Command(program, [.. arguments]);
+            "--resource-limit", $"no-file={MaxOpenFiles.ToString(CultureInfo.InvariantCulture)}",
+            // The jailer itself tells Firecracker its id.
+            "--", "--api-sock", FirecrackerArguments.ApiSocket, "--level", "Error");
     }
-
-    private static string Text(long number) => number.ToString(CultureInfo.InvariantCulture);
 }

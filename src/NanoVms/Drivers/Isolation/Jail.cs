@@ -7,9 +7,22 @@ namespace NanoVms.Drivers.Isolation;
 /// <summary>What a hypervisor's process sees while it starts.</summary>
 /// <param name="Files">Files and folders that it may read, by their paths on the computer; those that are not there are left out.</param>
 /// <param name="Devices">Nodes under /dev beside null and urandom.</param>
-/// <param name="Folder">The one folder that it may write, and its working folder; null for none.</param>
-/// <param name="HasNetwork">True leaves it in the computer's network.</param>
-internal sealed record JailPlan(IReadOnlyList<string> Files, IReadOnlyList<string> Devices, string? Folder = null, bool HasNetwork = false);
+/// <param name="Folder">The one folder that it may write, and its working folder, by the same path as on the computer; it is never taken away. Null for none.</param>
+internal sealed record JailPlan(IReadOnlyList<string> Files, IReadOnlyList<string> Devices, string? Folder = null)
+{
+    /// <summary>Files that it sees in <see cref="Folder"/> under other names than they have.</summary>
+    public IReadOnlyList<JailPlace> Places { get; init; } = [];
+
+    /// <summary>Who may open the taps of its network, at <c>/dev/net/tun</c>; null for no such device.</summary>
+    public uint? TapUser { get; init; }
+
+    /// <summary>True when the command makes a root by itself, of <see cref="Folder"/>; it starts with the computer's root and all rights then.</summary>
+    public bool HasOwnRoot { get; init; }
+}
+
+/// <param name="Name">In the jail's folder; may be in a folder there.</param>
+/// <param name="Source">On the computer.</param>
+internal sealed record JailPlace(string Name, string Source, bool IsReadOnly);
 
 /// <summary>
 /// Starts a process in namespaces of its own for mounts, processes, network, communication and host name, with a root of its own that holds
@@ -51,7 +64,7 @@ internal static partial class Jail
     public static async Task<ProcessIdentity> StartAsync(JailPlan plan, Command command, IReadOnlyList<SafeHandle> handles, SafeHandle error)
     {
         _ = Directory.CreateDirectory(Root);
-        using var prepared = DetachedProcess.Prepare(command, handles, error);
+        using var prepared = DetachedProcess.Prepare(command, handles, error, plan.Folder);
         DetachedProcess.WarmUp();
         try
         {
@@ -69,17 +82,19 @@ internal static partial class Jail
     /// Takes everything away that a process needed to start only: its root is empty then, and nothing comes back. What it has open and
     /// loaded stays. Again is no harm.
     /// </summary>
+    /// <param name="folder">What it may keep; null for nothing.</param>
     /// <exception cref="IOException">The process is gone, or the kernel refuses.</exception>
-    public static async Task StripAsync(ProcessIdentity process)
+    public static async Task StripAsync(ProcessIdentity process, string? folder = null)
     {
-        var folder = $"/proc/{process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)}";
-        var mounts = (await File.ReadAllLinesAsync(folder + "/mountinfo")).Select(line => line.Split(' ')[4]).Where(place => place != "/").Reverse().ToList();
+        var shown = $"/proc/{process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)}";
+        var mounts = (await File.ReadAllLinesAsync(shown + "/mountinfo"))
+            .Select(line => line.Split(' ')[4].Replace("\\040", " ", StringComparison.Ordinal)).Where(place => place != "/" && place != folder).Reverse().ToList();
         if (mounts.Count == 0)
             return;
         // What is mounted at the root of a process that is in no jail is the computer's own.
-        if (File.ResolveLinkTarget(folder + "/ns/mnt", returnFinalTarget: false)?.FullName == File.ResolveLinkTarget("/proc/self/ns/mnt", returnFinalTarget: false)?.FullName)
+        if (File.ResolveLinkTarget(shown + "/ns/mnt", returnFinalTarget: false)?.FullName == File.ResolveLinkTarget("/proc/self/ns/mnt", returnFinalTarget: false)?.FullName)
             return;
-        using var space = File.OpenHandle(folder + "/ns/mnt");
+        using var space = File.OpenHandle(shown + "/ns/mnt");
         var places = mounts.Select(Marshal.StringToCoTaskMemUTF8).ToArray();
         try
         {
@@ -108,11 +123,17 @@ internal static partial class Jail
 
     private static unsafe (int Error, int Process) Start(JailPlan plan, DetachedProcess.Prepared prepared)
     {
-        var spaces = NewMounts | NewHostName | NewCommunication | NewProcesses | (plan.HasNetwork ? 0 : NewNetwork);
+        var spaces = NewMounts | NewHostName | NewCommunication | NewProcesses | NewNetwork;
         Check(Call(CallUnshare, spaces, 0, 0), "make namespaces");
         fixed (byte* name = "machine"u8)
             Check(Call(CallSetHostName, (nint)name, 7, 0), "set a host name");
         Mounting.Mount("none", "/", null, Mounting.Recursive | Mounting.Slave, null);
+        if (plan.HasOwnRoot)
+        {
+            ShowPlaces(plan, "");
+            return (prepared.TryStart(out var own), own);
+        }
+
         MakeRoot(plan);
         fixed (byte* root = "/run/nanovms\0"u8, here = ".\0"u8, top = "/\0"u8)
         {
@@ -139,17 +160,34 @@ internal static partial class Jail
             }
             else if (Path.Exists(path))
             {
-                Bind(path, Closed | Mounting.ReadOnly);
+                Bind(path, Root + path, Closed | Mounting.ReadOnly);
             }
         }
 
         foreach (var device in plan.Devices.Prepend("/dev/null").Prepend("/dev/urandom").Where(Path.Exists))
-            Bind(device, Mounting.NoSuid);
+            Bind(device, Root + device, Mounting.NoSuid);
+        if (plan.TapUser is { } user)
+            MakeTapDevice(user);
         if (plan.Folder is { } folder)
-            Bind(folder, Closed);
+            Bind(folder, Root + folder, Closed | Mounting.NoExecute);
+        ShowPlaces(plan, Root);
         var processes = Directory.CreateDirectory(Root + "/proc").FullName;
         MountProcesses(processes, 0);
         Mounting.Mount("none", Root, null, Mounting.Remount | Mounting.Bind | Mounting.ReadOnly | Mounting.NoSuid, null);
+    }
+
+    /// <summary>A mount of its own, so that it goes with the others.</summary>
+    private static void MakeTapDevice(uint user)
+    {
+        var folder = Directory.CreateDirectory($"{Root}/dev/net").FullName;
+        Mounting.Mount("tmpfs", folder, "tmpfs", Mounting.NoSuid | Mounting.NoExecute, "mode=0755,size=4k");
+        Mounting.MakeTapDevice($"{folder}/tun", user);
+    }
+
+    private static void ShowPlaces(JailPlan plan, string root)
+    {
+        foreach (var place in plan.Places)
+            Bind(place.Source, Path.Combine(root + plan.Folder, place.Name), Mounting.NoSuid | Mounting.NoDevices | Mounting.NoExecute | (place.IsReadOnly ? Mounting.ReadOnly : 0));
     }
 
     private static void MountProcesses(string place, int choice)
@@ -164,15 +202,14 @@ internal static partial class Jail
         }
     }
 
-    /// <summary>The same path in the new root, with the flags in addition.</summary>
-    private static void Bind(string path, ulong flags)
+    /// <summary>The same at another place, with the flags in addition.</summary>
+    private static void Bind(string path, string place, ulong flags)
     {
-        var place = Root + path;
         if (Directory.Exists(path))
         {
             _ = Directory.CreateDirectory(place);
         }
-        else
+        else if (!Path.Exists(place))
         {
             _ = Directory.CreateDirectory(Path.GetDirectoryName(place)!);
             File.WriteAllBytes(place, []);

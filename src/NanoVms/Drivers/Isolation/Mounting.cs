@@ -30,6 +30,7 @@ internal static unsafe partial class Mounting
     private const int NewMounts = 0x20000;
     private const int Detach = 2;
     private const int BlockDevice = 0x6000;
+    private const int CharacterDevice = 0x2000;
     private const uint OwnerOnly = 0x180;
 
     /// <summary>Gives this thread mounts of its own, which end with it and with what it starts; unmounts of the computer still reach it.</summary>
@@ -60,6 +61,14 @@ internal static unsafe partial class Mounting
     public static void MakeBlockDevice(string path, ulong device, uint owner)
     {
         Check(MakeNode(path, BlockDevice | OwnerOnly, device), $"make the device {path}");
+        ChangeOwner(path, owner);
+    }
+
+    /// <summary>A node at which taps are opened.</summary>
+    public static void MakeTapDevice(string path, uint owner)
+    {
+        const ulong TapDevice = (10 << 8) | 200;
+        Check(MakeNode(path, CharacterDevice | OwnerOnly, TapDevice), $"make the device {path}");
         ChangeOwner(path, owner);
     }
 

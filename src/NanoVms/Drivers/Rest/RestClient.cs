@@ -1,5 +1,6 @@
 using System.Net.Http.Headers;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
@@ -22,6 +23,8 @@ internal sealed class RestClient : IDisposable
     private static readonly TimeSpan DefaultLimit = TimeSpan.FromSeconds(10);
     private static readonly MediaTypeHeaderValue Json = new("application/json");
     private readonly HttpClient _http;
+    private readonly string _folder;
+    private readonly string _socket;
     private readonly RestDialect _dialect;
     private readonly TimeProvider _time;
 
@@ -31,21 +34,9 @@ internal sealed class RestClient : IDisposable
     {
         _dialect = dialect;
         _time = time;
-        _http = new HttpClient(new SocketsHttpHandler
-        {
-            ConnectCallback = async (_, cancellationToken) => await UnixSockets.ConnectAsync(folder, socket, cancellationToken),
-            UseProxy = false,
-            UseCookies = false,
-            AllowAutoRedirect = false,
-            // No headers but those that are needed: these servers know few.
-            ActivityHeadersPropagator = null,
-            MaxResponseHeadersLength = 16,
-            MaxConnectionsPerServer = 4,
-        })
-        {
-            BaseAddress = new Uri("http://localhost"),
-            Timeout = Timeout.InfiniteTimeSpan,
-        };
+        _folder = folder;
+        _socket = socket;
+        _http = Create([]);
     }
 
     /// <exception cref="RestException">Refused, not this JSON, too long, too late, or nobody is there.</exception>
@@ -65,7 +56,16 @@ internal sealed class RestClient : IDisposable
 
     /// <exception cref="RestException">Refused, too late, or nobody is there.</exception>
     public Task PutAsync<T>(string path, T body, JsonTypeInfo<T> type, CancellationToken cancellationToken, TimeSpan? limit = null) =>
-        SendAsync(HttpMethod.Put, path, JsonSerializer.SerializeToUtf8Bytes(body, type), limit, cancellationToken);
+        PutAsync(path, body, type, [], cancellationToken, limit);
+
+    /// <param name="files">Handed over with the order, in this order (SCM_RIGHTS); the caller keeps and closes its own.</param>
+    /// <exception cref="RestException">Refused, too late, or nobody is there.</exception>
+    public async Task PutAsync<T>(string path, T body, JsonTypeInfo<T> type, IReadOnlyList<SafeHandle> files, CancellationToken cancellationToken, TimeSpan? limit = null)
+    {
+        // By a connection of their own: files go with the first bytes of one.
+        using var own = files.Count == 0 ? null : Create(files);
+        _ = await SendAsync(own ?? _http, HttpMethod.Put, path, JsonSerializer.SerializeToUtf8Bytes(body, type), limit, cancellationToken);
+    }
 
     /// <summary>An order without a body.</summary>
     /// <exception cref="RestException">Refused, too late, or nobody is there.</exception>
@@ -78,7 +78,30 @@ internal sealed class RestClient : IDisposable
 
     public void Dispose() => _http.Dispose();
 
-    private async Task<byte[]> SendAsync(HttpMethod method, string path, byte[]? body, TimeSpan? limit, CancellationToken cancellationToken)
+    private HttpClient Create(IReadOnlyList<SafeHandle> files) => new(new SocketsHttpHandler
+    {
+        ConnectCallback = async (_, cancellationToken) =>
+        {
+            var stream = await UnixSockets.ConnectAsync(_folder, _socket, cancellationToken);
+            return files.Count == 0 ? stream : new HandoverStream(stream, files);
+        },
+        UseProxy = false,
+        UseCookies = false,
+        AllowAutoRedirect = false,
+        // No headers but those that are needed: these servers know few.
+        ActivityHeadersPropagator = null,
+        MaxResponseHeadersLength = 16,
+        MaxConnectionsPerServer = 4,
+    })
+    {
+        BaseAddress = new Uri("http://localhost"),
+        Timeout = Timeout.InfiniteTimeSpan,
+    };
+
+    private Task<byte[]> SendAsync(HttpMethod method, string path, byte[]? body, TimeSpan? limit, CancellationToken cancellationToken) =>
+        SendAsync(_http, method, path, body, limit, cancellationToken);
+
+    private async Task<byte[]> SendAsync(HttpClient http, HttpMethod method, string path, byte[]? body, TimeSpan? limit, CancellationToken cancellationToken)
     {
         var patience = limit ?? DefaultLimit;
         using var late = new CancellationTokenSource(patience, _time);
@@ -90,7 +113,7 @@ internal sealed class RestClient : IDisposable
             request.Content = new ByteArrayContent([]);
         try
         {
-            using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, either.Token);
+            using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, either.Token);
             var answer = await ReadAsync(response, method, path, either.Token);
             return response.IsSuccessStatusCode ? answer : throw Refusal(method, path, (int)response.StatusCode, answer);
         }

@@ -14,9 +14,9 @@ internal sealed record SavedFiles(string SumsFile, IReadOnlyList<string> Names)
     public const string WriteFolder = "save";
 
     /// <summary>Makes the folder, which belongs to the hypervisor's user.</summary>
-    public static void Prepare(string machineFolder, ProcessIdentity process)
+    public static void Prepare(string runFolder, ProcessIdentity process)
     {
-        var path = Path.Combine(RunFolder.In(machineFolder), WriteFolder);
+        var path = Path.Combine(runFolder, WriteFolder);
         _ = Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         var user = UserOf(process);
         FileOwner.Set(path, user, user);
@@ -28,10 +28,10 @@ internal sealed record SavedFiles(string SumsFile, IReadOnlyList<string> Names)
     /// first moved to where the hypervisor cannot change anything in it, then looked at.
     /// </remarks>
     /// <exception cref="IOException">A file is missing or is none, or the disk is full.</exception>
-    public async Task TakeAsync(string machineFolder, string folder, CancellationToken cancellationToken)
+    public async Task TakeAsync(string runFolder, string machineFolder, string folder, CancellationToken cancellationToken)
     {
         var taken = Path.Combine(machineFolder, $"saved-{Guid.NewGuid():N}");
-        Directory.Move(Path.Combine(RunFolder.In(machineFolder), WriteFolder), taken);
+        Directory.Move(Path.Combine(runFolder, WriteFolder), taken);
         try
         {
             if (new DirectoryInfo(taken).LinkTarget is not null)

@@ -13,7 +13,6 @@ public sealed class CloudHypervisorClientTests : IAsyncLifetime
         Cpus = new CpusConfig(2, 2),
         Memory = new MemoryConfig(256L << 20),
         Disks = [new DiskConfig("layer0", "layer0") { Readonly = true }, new DiskConfig("disk", "disk")],
-        Net = [new NetConfig("eth0", "tap0", "02:42:0a:4d:00:02")],
         Vsock = new VsockConfig(3, "vsock.sock"),
         Rng = new RngConfig("/dev/urandom"),
         Balloon = new BalloonConfig(0) { DeflateOnOom = true, FreePageReporting = true },
@@ -67,7 +66,7 @@ public sealed class CloudHypervisorClientTests : IAsyncLifetime
     public async Task Restore_FreshProcess_IsThatMachine_Paused()
     {
         await File.WriteAllTextAsync(Path.Combine(_folder, "config.json"), """{"payload":{},"memory":{"size":1024}}""");
-        await _client.RestoreAsync(new RestoreConfig($"file://{_folder}") { MemoryRestoreMode = MemoryRestoreMode.OnDemand }, None);
+        await _client.RestoreAsync(new RestoreConfig($"file://{_folder}") { MemoryRestoreMode = MemoryRestoreMode.OnDemand }, [], None);
         Assert.Equal(VmState.Paused, (await _client.FindInfoAsync(None))?.State);
         await _client.ResumeAsync(None);
         Assert.Empty(_fake.Violations);

@@ -30,20 +30,8 @@ public sealed class CloudHypervisorPlanTests
         // Never guessed from what a guest wrote (CVE-2026-27211).
         Assert.All(plan.Config.Disks!, disk => Assert.Equal(ImageType.Raw, disk.ImageType));
         Assert.Equal(128L << 20, plan.Config.Memory.Size);
-        Assert.Null(plan.Config.Net);
+        Assert.Empty(plan.Cards);
     }
-
-    [Theory]
-    [InlineData("""{"net":[{"id":"eth0","tap":"old","mac":"m"}],"payload":{}}""", """{"net":[{"id":"eth0","tap":"new","mac":"m"}],"payload":{}}""")]
-    [InlineData("""{"net":null}""", """{"net":null}""")]
-    [InlineData("{}", "{}")]
-    public void WithTap_Config_HasTheNewTap(string config, string expected) => Assert.Equal(expected, CloudHypervisorPlan.WithTap(config, "new"));
-
-    [Theory]
-    [InlineData("[]")]
-    [InlineData("no JSON")]
-    [InlineData("null")]
-    public void WithTap_NoConfig_IsRefused(string config) => Assert.Throws<IOException>(() => CloudHypervisorPlan.WithTap(config, "new"));
 
     [Fact]
     public void Json_Config_LeavesOutWhatIsNotSet() => Assert.Equal(

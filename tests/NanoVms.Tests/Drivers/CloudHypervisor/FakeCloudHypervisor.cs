@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using NanoVms.Tests.Drivers.OpenApi;
 
 namespace NanoVms.Tests.Drivers.CloudHypervisor;
@@ -10,6 +11,11 @@ internal sealed class FakeCloudHypervisor() : WireFake("CloudHypervisor/cloud-hy
     private long _balloon;
 
     public string? State { get; private set; }
+
+    /// <summary>Takes the next open file that came with a request, for the card of this id; null where the fake takes none.</summary>
+    public Action<string>? TakeTap { get; set; }
+
+    protected override IReadOnlyList<string> Undescribed => ["net_fds"];
 
     /// <summary>Called when the machine boots or is restored; a text refuses.</summary>
     public Func<JsonElement, Task<string?>>? Starting { get; set; }
@@ -30,6 +36,7 @@ internal sealed class FakeCloudHypervisor() : WireFake("CloudHypervisor/cloud-hy
         _ when State is null => Refuse(404, "The operation failed", "VM is not created"),
         "GET /vm.info" => new WireAnswer(200, new { config = _config, state = State, memory_actual_size = Memory - _balloon }),
         "GET /vm.counters" => new WireAnswer(200, new { disk = new { read_ops = 3L, write_ops = 0L } }),
+        "PUT /vm.add-net" => AddNet(body!.Value),
         "PUT /vm.boot" => await BootAsync(),
         "PUT /vm.pause" => Change("Running", "Paused"),
         "PUT /vm.resume" => Change("Paused", "Running"),
@@ -80,9 +87,39 @@ internal sealed class FakeCloudHypervisor() : WireFake("CloudHypervisor/cloud-hy
             return Refuse(400, "The VM could not be restored", "config.json cannot be opened");
         using var document = JsonDocument.Parse(await File.ReadAllTextAsync(Path.Combine(folder, "config.json")));
         _config = document.RootElement.Clone();
+        if (TakeTap is not null && FindNetError(restore) is { } wrong)
+            return Refuse(500, "The VM could not be restored", wrong);
         if (Starting is not null && await Starting(_config.Value) is { } reason)
             return Refuse(500, "The VM could not be restored", reason);
         return Set(restore.TryGetProperty("resume", out var resume) && resume.GetBoolean() ? "Running" : "Paused");
+    }
+
+    /// <summary>Before it runs a card is only added to what was described; as the hypervisor writes it, without its files.</summary>
+    private WireAnswer AddNet(JsonElement card)
+    {
+        if (State != "Created")
+            return Refuse(500, "The device could not be added", $"VM is {State}");
+        TakeTap?.Invoke(card.GetProperty("id").GetString()!);
+        var config = JsonNode.Parse(_config!.Value.GetRawText())!;
+        var net = config["net"] as JsonArray ?? [];
+        config["net"] = net.Parent is null ? net : net.DeepClone();
+        var added = JsonNode.Parse(card.GetRawText())!;
+        added["fds"] = new JsonArray(-1);
+        config["net"]!.AsArray().Add(added);
+        _config = JsonSerializer.SerializeToElement(config);
+        return WireAnswer.Done;
+    }
+
+    /// <summary>Every card of the snapshot must get its files.</summary>
+    private string? FindNetError(JsonElement restore)
+    {
+        var cards = _config!.Value.TryGetProperty("net", out var net) ? net.EnumerateArray().Select(card => card.GetProperty("id").GetString()!).ToList() : [];
+        var given = restore.TryGetProperty("net_fds", out var files) ? files.EnumerateArray().ToList() : [];
+        if (!cards.SequenceEqual(given.Select(card => card.GetProperty("id").GetString()!)) || given.Any(card => card.GetProperty("num_fds").GetInt32() != 1))
+            return "net_fds are not those of the snapshot";
+        foreach (var card in cards)
+            TakeTap!(card);
+        return null;
     }
 
     private WireAnswer Reboot()

@@ -33,6 +33,9 @@ internal sealed class FakeFirecracker() : WireFake("Firecracker/firecracker.yaml
     /// <summary>Called with all that was described when the machine boots or is loaded; a text refuses.</summary>
     public Func<IReadOnlyDictionary<string, JsonElement>, Task<string?>>? Starting { get; set; }
 
+    /// <summary>Called for each network card when it is described.</summary>
+    public Action<JsonElement>? Plugging { get; init; }
+
     /// <summary>Called for <c>SendCtrlAltDel</c>, by which a guest ends.</summary>
     public Action? Ending { get; set; }
 
@@ -54,7 +57,7 @@ internal sealed class FakeFirecracker() : WireFake("Firecracker/firecracker.yaml
             "GET /machine-config" => new WireAnswer(200, new { vcpu_count = Cpus, mem_size_mib = MemoryMiB, smt = false, track_dirty_pages = false }),
             "PUT /machine-config" => SetMachine(body!.Value),
             "PUT /drives/{drive_id}" => CheckId(path, body!.Value.GetProperty("drive_id")),
-            "PUT /network-interfaces/{iface_id}" => CheckId(path, body!.Value.GetProperty("iface_id")),
+            "PUT /network-interfaces/{iface_id}" => Plug(path, body!.Value),
             "PUT /balloon" or "PATCH /balloon" => SetBalloon(body!.Value),
             "GET /balloon/statistics" => new WireAnswer(200, new { target_pages = _balloon * 256, actual_pages = _balloon * 256, target_mib = _balloon, actual_mib = _balloon }),
             "PUT /actions" when action == "InstanceStart" => await StartAsync(),
@@ -78,6 +81,12 @@ internal sealed class FakeFirecracker() : WireFake("Firecracker/firecracker.yaml
     {
         (Cpus, MemoryMiB) = (machine.GetProperty("vcpu_count").GetInt32(), machine.GetProperty("mem_size_mib").GetInt32());
         return WireAnswer.Done;
+    }
+
+    private WireAnswer Plug(string path, JsonElement card)
+    {
+        Plugging?.Invoke(card);
+        return CheckId(path, card.GetProperty("iface_id"));
     }
 
     private WireAnswer CheckId(string path, JsonElement id) => path.EndsWith($"/{id.GetString()}", StringComparison.Ordinal)

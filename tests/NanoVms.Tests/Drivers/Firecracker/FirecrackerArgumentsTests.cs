@@ -1,7 +1,6 @@
 using NanoVms.Commands;
 using NanoVms.Drivers;
 using NanoVms.Drivers.Firecracker;
-using NanoVms.Drivers.Vmm;
 using NanoVms.Images;
 using NanoVms.Machines;
 using NanoVms.Network;
@@ -10,14 +9,7 @@ namespace NanoVms.Tests.Drivers.Firecracker;
 
 public sealed class FirecrackerArgumentsTests
 {
-    private static readonly JailerLaunch Jail = new()
-    {
-        Firecracker = "/usr/local/bin/firecracker",
-        HostId = "0123ab",
-        MachineId = "abcdefghijkl",
-        UserId = 1_900_000_002,
-        BaseFolder = "/var/lib/byteport/jail",
-    };
+    private static readonly JailerLaunch Jail = new("/usr/local/bin/firecracker", "0123ab", "abcdefghijkl", 1_900_000_002, "/var/lib/byteport/jail");
 
     private static readonly MachineSpec Spec = new()
     {
@@ -36,37 +28,10 @@ public sealed class FirecrackerArgumentsTests
     }
 
     [Fact]
-    public void Wrap_WithoutCard_HasAnEmptyNetworkAndNoRights()
-    {
-        var line = Line(RunFolder.Wrap(new Command("/bin/true", "--id", "x"), "/machines/m/vm", 1_900_000_002, group: 105, opensTap: false));
-        Assert.Equal(
-            $"unshare --net --ipc --uts --wd=/machines/m/vm -- {ProgramLocator.Require("setpriv")} --reuid=1900000002 --regid=1900000002 --groups=105 "
-            + "--no-new-privs --inh-caps=-all --ambient-caps=-all --bounding-set=-all -- /bin/true --id x",
-            line);
-        Assert.StartsWith("unshare --ipc --uts", Line(RunFolder.Wrap(new Command("/bin/true"), "/m", 1, null, opensTap: true)), StringComparison.Ordinal);
-    }
-
-    [Fact]
     public void Build_Jailed_IsThisCommandLine() => Assert.Equal(
         "jailer --id nanovms-0123ab-abcdefghijkl --exec-file /usr/local/bin/firecracker --uid 1900000002 --gid 1900000002 "
         + "--chroot-base-dir /var/lib/byteport/jail --resource-limit no-file=2048 -- --api-sock api.sock --level Error",
         Line(JailerArguments.Build("jailer", Jail)));
-
-    [Fact]
-    public void Build_JailedWithEverything_IsThisCommandLine() => Assert.Equal(
-        "jailer --id nanovms-0123ab-abcdefghijkl --exec-file /usr/local/bin/firecracker --uid 1900000002 --gid 1900000002 "
-        + "--chroot-base-dir /var/lib/byteport/jail --resource-limit no-file=2048 --netns /run/netns/n1 --cgroup-version 2 --parent-cgroup byteport/0123ab "
-        + "--cgroup memory.max=201326592 --cgroup pids.max=512 --new-pid-ns -- --api-sock api.sock --level Error",
-        Line(JailerArguments.Build(
-            "jailer",
-            Jail with
-            {
-                NetworkNamespace = "/run/netns/n1",
-                CgroupVersion = 2,
-                ParentCgroup = "byteport/0123ab",
-                CgroupLimits = [("memory.max", "201326592"), ("pids.max", "512")],
-                NewPidNamespace = true,
-            })));
 
     [Fact]
     public void RootOf_Jail_IsWhereTheJailerMakesIt() => Assert.Equal(
@@ -88,7 +53,7 @@ public sealed class FirecrackerArgumentsTests
         Assert.Equal([true, true, false, false], plan.Drives.Select(d => d.IsReadOnly));
         // Only what must survive the machine is flushed.
         Assert.Equal(CacheType.Writeback, plan.Drives[3].CacheType);
-        Assert.Null(plan.Network);
+        Assert.Empty(plan.Networks);
     }
 
     [Fact]
@@ -98,7 +63,7 @@ public sealed class FirecrackerArgumentsTests
         Assert.Empty(driver.FindErrors(Spec));
         var errors = driver.FindErrors(Spec with { Cpus = 33, Layers = [.. Enumerable.Repeat("/l", 12)] }).ToList();
         Assert.Equal(2, errors.Count);
-        Assert.Contains("12 layers and 1 drives", errors[0], StringComparison.Ordinal);
+        Assert.Contains("12 layers, 1 drives and 0 further networks", errors[0], StringComparison.Ordinal);
         Assert.Contains("Cpus is 33", errors[1], StringComparison.Ordinal);
     }
 

@@ -37,8 +37,11 @@ internal abstract class WireFake(string document, string prefix) : IAsyncDisposa
     /// <summary>The last body of each method and path.</summary>
     public ConcurrentDictionary<string, JsonElement> Bodies { get; } = [];
 
-    /// <summary>A path as a native program would open it: .NET makes relative paths absolute, and the folders above may be closed to it.</summary>
-    public static string Native(string? path) => Path.Combine("/proc/self/cwd", path ?? "");
+    /// <summary>A path as the hypervisor sees it.</summary>
+    public static string Native(string? path) => Path.GetFullPath(path ?? "");
+
+    /// <summary>Members of bodies that the hypervisor takes and its document leaves out.</summary>
+    protected virtual IReadOnlyList<string> Undescribed => [];
 
     public async Task StartAsync(string socket)
     {
@@ -133,7 +136,7 @@ internal abstract class WireFake(string document, string prefix) : IAsyncDisposa
             Violate($"{method} {path} has the content type {context.Request.ContentType}");
         if (context.Request.ContentLength is null && context.Request.Headers.TransferEncoding.Count > 0)
             Violate($"{method} {path} is chunked, which these servers do not take");
-        if (_document.FindRequestError(operation, body) is { } error)
+        if (_document.FindRequestError(operation, Describe(body)) is { } error)
         {
             Violate($"{method} {path}: {error}");
             return (operation, Refuse(400, error));
@@ -142,6 +145,13 @@ internal abstract class WireFake(string document, string prefix) : IAsyncDisposa
         if (body is not null)
             Bodies[$"{method} {path}"] = body.Value;
         return (operation, await AnswerAsync(method, operation, path[prefix.Length..], body));
+    }
+
+    private JsonElement? Describe(JsonElement? body)
+    {
+        if (body is not { ValueKind: JsonValueKind.Object } given || Undescribed.Count == 0)
+            return body;
+        return JsonSerializer.SerializeToElement(given.EnumerateObject().Where(member => !Undescribed.Contains(member.Name)).ToDictionary(member => member.Name, member => member.Value));
     }
 
     private void Violate(string violation)

@@ -29,6 +29,7 @@ internal static class FakeVmm
     {
         try
         {
+            Preload();
             return arguments switch
             {
                 ["firecracker", "--id", _, "--api-sock", var socket, "--level", "Error"] => await ServeFirecrackerAsync(socket),
@@ -45,10 +46,25 @@ internal static class FakeVmm
         }
     }
 
+    /// <summary>A hypervisor is one file; what this program has to load is not there any more once its machine runs.</summary>
+    private static void Preload()
+    {
+        foreach (var path in ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(':'))
+        {
+            var name = Path.GetFileNameWithoutExtension(path);
+            if (name.StartsWith("System.", StringComparison.Ordinal) || name.StartsWith("Microsoft.", StringComparison.Ordinal))
+                _ = System.Reflection.Assembly.Load(name);
+        }
+    }
+
     private static async Task<int> ServeFirecrackerAsync(string socket)
     {
         var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        await using var fake = new FakeFirecracker { Ending = () => ended.TrySetResult() };
+        await using var fake = new FakeFirecracker
+        {
+            Ending = () => ended.TrySetResult(),
+            Plugging = card => FakeCards.Open(card.GetProperty("iface_id").GetString()!, card.GetProperty("host_dev_name").GetString()!),
+        };
         fake.Starting = async described =>
         {
             if (described.TryGetValue("PUT /boot-source", out var boot))
@@ -61,6 +77,9 @@ internal static class FakeVmm
                 OpenDisk(drive.GetProperty("path_on_host"), drive.GetProperty("is_read_only").GetBoolean(), order);
             if (described.TryGetValue("PUT /serial", out var serial))
                 await File.WriteAllTextAsync(WireFake.Native(serial.GetProperty("serial_out_path").GetString()), "Guest \u001b[1mbooted\n");
+            // Each is opened when it is described, and for a snapshot by the name that is said then.
+            foreach (var card in described.TryGetValue("network_overrides", out var overrides) ? overrides.EnumerateArray().ToList() : [])
+                FakeCards.Open(card.GetProperty("iface_id").GetString()!, card.GetProperty("host_dev_name").GetString()!);
             StartGuest(described["PUT /vsock"].GetProperty("uds_path").GetString()!);
             return null;
         };
@@ -82,13 +101,17 @@ internal static class FakeVmm
         };
         using var events = new FileStream(new Microsoft.Win32.SafeHandles.SafeFileHandle(eventsFile, ownsHandle: true), FileAccess.Write, 0);
         fake.Rebooting = () => events.Write("""{"timestamp":{"secs":1,"nanos":2},"source":"vm","event":"rebooting","properties":null}"""u8);
-        return await ServeAsync(fake, socket, fake.Quit.Task);
+        const string Inner = "inner.sock";
+        var relay = new HandoverRelay(WireFake.Native(Inner));
+        fake.TakeTap = card => FakeCards.Add(card, relay.Files.TryDequeue(out var tap) ? tap : throw new IOException($"no tap came for {card}"));
+        return await ServeAsync(fake, Inner, fake.Quit.Task, () => relay.Start(WireFake.Native(socket)));
     }
 
-    private static async Task<int> ServeAsync(WireFake fake, string socket, Task ended)
+    private static async Task<int> ServeAsync(WireFake fake, string socket, Task ended, Action? ready = null)
     {
         fake.Violated = violation => File.AppendAllText(WireFake.Native(ViolationsFile), violation + "\n");
         await fake.StartAsync(socket);
+        ready?.Invoke();
         await ended;
         // The answer to the order should still go out.
         await Task.Delay(100);
@@ -123,7 +146,8 @@ internal static class FakeVmm
     private static void StartGuest(string path)
     {
         const string AgentSocket = "agent.sock";
-        _ = Process.Start("setpriv", ["--pdeathsig", "KILL", Environment.GetEnvironmentVariable(Agent)!, "--serve-unix", AgentSocket]);
+        // It ends with the jail's processes.
+        _ = Process.Start(Environment.GetEnvironmentVariable(Agent)!, ["--serve-unix", AgentSocket]);
         var listener = Listen(path);
         _ = Task.Run(async () =>
         {

@@ -1,7 +1,6 @@
 using NanoVms.Commands;
 using NanoVms.Drivers;
 using NanoVms.Drivers.Vmm;
-using NanoVms.Network;
 
 namespace NanoVms.Tests.Drivers.Vmm;
 
@@ -68,31 +67,5 @@ public sealed class VmmPartsTests : IDisposable
         for (var i = 0; i < 10_000; i++)
             console.Append("\u001b[31mline \u0007of the guest\r\n"u8);
         Assert.Equal(Enumerable.Repeat("[31mline of the guest", 40), ConsoleText.Tail(console.Take()).Split('\n'));
-    }
-
-    /// <summary>This process is the hypervisor: it opens the tap by its name once it was lent.</summary>
-    [Fact]
-    public async Task LentTap_TiedToItsProcess_EndsWithTheFile()
-    {
-        var lease = GuestLease.Create($"t{Random.Shared.Next(0x100000):x5}-", Ipv4Prefix.Parse("10.202.0.0/20"), 2);
-        using (var made = Tap.Create(lease.Tap))
-            LentTap.Hand(made, _folder, lease.Tap, lease.UserId);
-        Assert.True(Exists(), "a lent tap lives by itself");
-
-        using (Tap.Create(lease.Tap))
-        {
-            Assert.True(LentTap.TryTie(ProcessIdentity.Of(Environment.ProcessId)!));
-            Assert.True(Exists());
-        }
-
-        Assert.False(Exists(), "a tied tap ends with its process's file");
-        await LentTap.RemoveAsync(_folder, CancellationToken.None);
-
-        using (var made = Tap.Create(lease.Tap))
-            LentTap.Hand(made, _folder, lease.Tap, lease.UserId);
-        await LentTap.RemoveAsync(_folder, CancellationToken.None);
-        Assert.False(Exists(), "a tap that nobody took is removed");
-
-        bool Exists() => Directory.Exists($"/sys/class/net/{lease.Tap}");
     }
 }
