@@ -24,6 +24,8 @@ internal static class MachineCommand
         CreateStats(host),
         CreateChange(host, "pause", "Halt a machine's processors; its memory stays."),
         CreateChange(host, "resume", "Let a paused machine run again."),
+        CreateChange(host, "suspend", "Put a machine to sleep; it takes neither memory nor processor until it is woken."),
+        CreateChange(host, "wake", "Let a suspended machine go on where it was."),
         SnapshotCommands.CreateSnapshot(host),
         SnapshotCommands.CreateList(host),
         SnapshotCommands.CreateRestore(host),

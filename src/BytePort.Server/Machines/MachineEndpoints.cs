@@ -37,6 +37,12 @@ internal static class MachineEndpoints
             .Produces<MachineView>().WithProblems();
         group.MapPost("{machine}/resume", ResumeAsync).WithName("resumeMachine").WithSummary("Let it run again, and set its clock")
             .Produces<MachineView>().WithProblems();
+        group.MapPost("{machine}/suspend", SuspendAsync).WithName("suspendMachine")
+            .WithSummary("Put it to sleep: its memory is saved, and it takes neither memory nor processor until it is woken")
+            .Produces<MachineView>().WithProblems();
+        group.MapPost("{machine}/wake", WakeAsync).WithName("wakeMachine")
+            .WithSummary("Let it go on where it was; if what was saved is damaged, boot it with its disk")
+            .Produces<MachineView>().WithProblems();
         group.MapGet("{machine}/stats", StatsAsync).WithName("readMachineStats").WithSummary("What it uses, as its own kernel counts it")
             .Produces<MachineStatsView>().WithProblems();
         group.MapPost("{machine}/sync", SyncAsync).WithName("syncMachine").WithSummary("Take its shared folder back to its template now; it goes on")
@@ -151,6 +157,12 @@ internal static class MachineEndpoints
 
     private static Task<IResult> ResumeAsync(string machine, Caller caller, MachineService machines, CancellationToken cancellationToken) =>
         AnswerAsync(async () => TypedResults.Ok(MachineView.Of(await machines.ResumeAsync(caller.TeamId, machine, cancellationToken))));
+
+    private static Task<IResult> SuspendAsync(string machine, Caller caller, MachineService machines, CancellationToken cancellationToken) =>
+        AnswerAsync(async () => TypedResults.Ok(MachineView.Of(await machines.SuspendAsync(caller.TeamId, machine, cancellationToken))));
+
+    private static Task<IResult> WakeAsync(string machine, Caller caller, MachineService machines, CancellationToken cancellationToken) =>
+        AnswerAsync(async () => TypedResults.Ok(MachineView.Of(await machines.WakeAsync(caller.TeamId, machine, cancellationToken))));
 
     private static Task<IResult> StatsAsync(string machine, Caller caller, MachineService machines, CancellationToken cancellationToken) => AnswerAsync(async () =>
     {

@@ -28,6 +28,7 @@ internal sealed class MachineService(
 
     private const string RequestLabel = "byteport.machine";
     private const string EnvironmentLabel = "byteport.environment";
+    private const string MainLabel = "byteport.main";
 
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web);
 
@@ -110,6 +111,8 @@ internal sealed class MachineService(
             if (template is not null)
                 spec = TemplateUse.Apply(spec, template, environment);
             var main = image.ToMain(request.Command);
+            if (main is not null)
+                spec = spec with { Labels = new Dictionary<string, string>(spec.Labels) { [MainLabel] = JsonSerializer.Serialize(main with { Environment = new Dictionary<string, string>() }, Json) } };
             var machine = await WithFaultsAsync(() => host.StartAsync(spec, main is null ? null : main with { Environment = environment }, setup with { OnConsole = onConsole }, cancellationToken));
             logs.Follow(machine);
             Log.Spawned(logger, machine.Id, request.Name, team);
@@ -192,6 +195,26 @@ internal sealed class MachineService(
         return machine;
     }
 
+    /// <summary>Puts it to sleep: saved, without memory and processor, until it is woken.</summary>
+    /// <exception cref="MachineFaultException">There is none, or it cannot be suspended now.</exception>
+    public async Task<Machine> SuspendAsync(Guid team, string id, CancellationToken cancellationToken)
+    {
+        var machine = Get(team, id);
+        if (machine.State != MachineState.Snapshotted)
+            await WithFaultsAsync(machine, () => machine.SuspendAsync(cancellationToken));
+        return machine;
+    }
+
+    /// <summary>Wakes it; boots it with its disk when what was saved of its memory is damaged.</summary>
+    /// <exception cref="MachineFaultException">There is none, or it did not wake.</exception>
+    public async Task<Machine> WakeAsync(Guid team, string id, CancellationToken cancellationToken)
+    {
+        var machine = Get(team, id);
+        var main = machine.Spec.Labels.GetValueOrDefault(MainLabel) is { } text ? JsonSerializer.Deserialize<ProcessSpec>(text, Json)! with { Environment = EnvironmentOf(machine) } : null;
+        await WithFaultsAsync(machine, () => machine.WakeAsync(main, cancellationToken));
+        return machine;
+    }
+
     /// <exception cref="MachineFaultException">There is none, or it does not answer now.</exception>
     public async Task<MachineStats> ReadStatsAsync(Guid team, string id, CancellationToken cancellationToken)
     {
@@ -216,7 +239,7 @@ internal sealed class MachineService(
     public async Task<GuestProcess> ExecAsync(Guid team, string id, ProcessSpec process, CancellationToken cancellationToken)
     {
         var machine = Get(team, id);
-        var environment = JsonSerializer.Deserialize<Dictionary<string, string>>(machine.Spec.Labels[EnvironmentLabel], Json)!;
+        var environment = EnvironmentOf(machine);
         foreach (var (name, value) in process.Environment)
             environment[name] = value;
         GuestProcess? started = null;
@@ -230,6 +253,9 @@ internal sealed class MachineService(
         : failure.IsTransient ? MachineFault.Unavailable : MachineFault.Failed,
         failure.Message,
         failure);
+
+    private static Dictionary<string, string> EnvironmentOf(Machine machine) =>
+        JsonSerializer.Deserialize<Dictionary<string, string>>(machine.Spec.Labels[EnvironmentLabel], Json)!;
 
     private async Task RemoveAsync(Machine machine, TimeSpan grace)
     {

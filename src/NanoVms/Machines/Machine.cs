@@ -72,12 +72,15 @@ public sealed class Machine
         var offset = fromOffset;
         while (await ConnectForOutputAsync(life, either.Token, cancellationToken) is { } agent)
         {
-            await using var chunks = agent.ReadMainOutputAsync(offset, either.Token).GetAsyncEnumerator(cancellationToken);
+            // A machine that was booted again has written before.
+            var before = life.Record.OutputBefore;
+            await using var chunks = agent.ReadMainOutputAsync(Math.Max(0, offset - before), either.Token).GetAsyncEnumerator(cancellationToken);
             bool? more;
             while ((more = await MoveAsync(life, chunks, cancellationToken)) == true)
             {
-                yield return chunks.Current;
-                offset = chunks.Current.Offset + chunks.Current.Data.Length;
+                var chunk = chunks.Current with { Offset = chunks.Current.Offset + before };
+                yield return chunk;
+                offset = chunk.Offset + chunk.Data.Length;
             }
 
             if (more == false)

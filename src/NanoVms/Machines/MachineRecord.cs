@@ -63,6 +63,12 @@ internal sealed record MachineRecord
     /// <summary>PCI devices that are the machine's, written down before they are taken from the computer.</summary>
     public IReadOnlyList<PciLoan> PciLoans { get; init => field = value ?? []; } = [];
 
+    /// <summary>Output of boots before this one: offsets go on where they were.</summary>
+    public long OutputBefore { get; init; }
+
+    /// <summary>How much it had written in all when it fell asleep.</summary>
+    public long OutputAsleep { get; init; }
+
     /// <summary>True while a snapshot keeps the guest still, or it wakes: after a crash it is told to go on.</summary>
     public bool IsSaving { get; init; }
 

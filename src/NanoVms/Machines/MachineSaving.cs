@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using NanoVms.Agent;
+using NanoVms.Agent.Protocol;
 using NanoVms.Drivers;
 using NanoVms.Snapshots;
 
@@ -9,6 +10,9 @@ namespace NanoVms.Machines;
 internal sealed class MachineSaving(MachineContext context, MachineParts parts, MachineLife life, IHypervisor hypervisor)
 {
     private const int SeedBytes = 64;
+
+    /// <summary>More than a guest can have written: what it says is not trusted.</summary>
+    private const long MaxOutput = 1L << 50;
     private static readonly TimeSpan ThawLimit = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(50);
 
@@ -25,7 +29,7 @@ internal sealed class MachineSaving(MachineContext context, MachineParts parts, 
         if (record.Spec.Drives.FirstOrDefault(drive => !drive.ReadOnly) is { } drive)
             throw new MachineException($"Machine {record.Id} cannot be snapshotted: what is on its drive '{drive.Name}' would not be saved with it, and two machines must not write to one drive.");
         await FreezeAsync(
-            async () =>
+            async _ =>
             {
                 await HaltAsync(() => SaveAsync(folder, parent, MachineDisk.PathOf(parts.Folder, record.Spec), cancellationToken), cancellationToken);
                 // 4
@@ -38,16 +42,17 @@ internal sealed class MachineSaving(MachineContext context, MachineParts parts, 
     /// <summary>Saves the machine into its own folder, where its disk is already, and leaves it halted.</summary>
     /// <exception cref="MachineException">It cannot be saved; it goes on.</exception>
     public Task SleepAsync(CancellationToken cancellationToken) => FreezeAsync(
-        async () =>
+        async agent =>
         {
             try
             {
+                var written = (await agent.GetServicesAsync(cancellationToken)).FirstOrDefault(service => service.Name == Wire.MainService)?.OutputBytes ?? 0;
                 await HaltAsync(
                     async () =>
                     {
                         await SaveAsync(parts.SleepFolder, null, null, cancellationToken);
                         // From here on it sleeps, whatever becomes of this process.
-                        parts.Update(r => r with { Phase = MachinePhase.Suspended, IsSaving = false });
+                        parts.Update(r => r with { Phase = MachinePhase.Suspended, IsSaving = false, OutputAsleep = r.OutputBefore + Math.Clamp(written, 0, MaxOutput) });
                     },
                     cancellationToken);
                 return true;
@@ -99,7 +104,7 @@ internal sealed class MachineSaving(MachineContext context, MachineParts parts, 
     }
 
     /// <param name="then">Returns whether the guest stays still; if not, or if it fails, the guest's processors run again.</param>
-    private async Task FreezeAsync(Func<Task<bool>> then, CancellationToken cancellationToken)
+    private async Task FreezeAsync(Func<AgentConnection, Task<bool>> then, CancellationToken cancellationToken)
     {
         var record = parts.Record;
         if (!context.Drivers.Of(record).Capabilities.HasFlag(DriverCapabilities.Snapshot))
@@ -116,7 +121,7 @@ internal sealed class MachineSaving(MachineContext context, MachineParts parts, 
             {
                 parts.Update(r => r with { IsSaving = true });
                 await agent.FreezeAsync(FreezeLimit, limit.Token);
-                staysStill = await then();
+                staysStill = await then(agent);
             }
             finally
             {

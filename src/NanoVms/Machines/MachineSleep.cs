@@ -52,6 +52,7 @@ internal sealed class MachineSleep(
         catch (MachineException e) when (e.InnerException is SnapshotException && main is not null)
         {
             Log.BootedInstead(context.Logger, record.Id, record.Spec.Name, e.Message);
+            life.Parts.Update(r => r with { OutputBefore = r.OutputAsleep });
             return await BringUpAsync(life, new MachineBoot(driver, record.Spec, files, main) { IsAwaking = true }, cancellationToken);
         }
         finally

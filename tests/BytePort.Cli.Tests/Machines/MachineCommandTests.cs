@@ -191,14 +191,15 @@ public sealed class MachineCommandTests
     {
         await using var server = new FakeServer();
         server.OnJson("GET /api/v1/machines/abc123", Machine);
-        foreach (var request in (string[])["POST /api/v1/machines/abc123/pause", "POST /api/v1/machines/abc123/resume"])
-            server.OnJson(request, Machine);
+        foreach (var request in (string[])["pause", "resume", "suspend", "wake"])
+            server.OnJson($"POST /api/v1/machines/abc123/{request}", Machine);
         foreach (var request in (string[])["POST /api/v1/machines/abc123/stop", "DELETE /api/v1/machines/abc123"])
             server.On(request, (context, _) => Task.FromResult(context.Response.StatusCode = 204));
         using var cli = new Fakes.Cli(server);
 
         Assert.Equal((0, "", "abc123 is running.\n"), await cli.RunAsync("machine", "pause", "abc123"));
-        Assert.Equal(0, (await cli.RunAsync("machine", "resume", "abc123")).Code);
+        foreach (var change in (string[])["resume", "suspend", "wake"])
+            Assert.Equal(0, (await cli.RunAsync("machine", change, "abc123")).Code);
         Assert.Equal((0, "", "Removed abc123 (web-1).\n"), await cli.RunAsync("machine", "stop", "abc123", "--grace", "5"));
         Assert.Contains("\"state\":\"stopped\"", (await cli.RunAsync("machine", "rm", "abc123", "--json")).Out, StringComparison.Ordinal);
         Assert.Contains(server.Requests, request => request is { Path: "/api/v1/machines/abc123/stop", Query: "?grace=5" });

@@ -136,6 +136,47 @@ public sealed class MachineApiTests(TestPlatform platform, SpawnedMachine machin
         Assert.Equal(0, (int)(await ExecAsync(new { command = new[] { "true" } }))["exitCode"]!);
     }
 
+    [Fact]
+    public async Task Suspend_ThenWake_IsTheSameMachine()
+    {
+        using var spawned = await platform.Http.PostAsJsonAsync("/api/v1/machines", new { name = "sleeper", @ref = "base", memoryMiB = 96, command = new[] { "sh", "-c", "echo began; sleep 600" } });
+        Assert.True(spawned.StatusCode == HttpStatusCode.Created, await spawned.Content.ReadAsStringAsync());
+        var made = (await spawned.Content.ReadFromJsonAsync<JsonNode>())!;
+        var path = $"/api/v1/machines/{made["id"]}";
+        try
+        {
+            using (await platform.Http.PostAsJsonAsync($"{path}/exec", new { command = new[] { "sh", "-c", "echo kept >/dev/shm/mark" } })) { }
+            Assert.Equal("snapshotted", await ChangeAsync("suspend"));
+            Assert.Equal("snapshotted", await ChangeAsync("suspend"));
+            Assert.Equal("snapshotted", (string?)JsonNode.Parse(await platform.Http.GetStringAsync(path))!["state"]);
+            using (var refused = await platform.Http.PostAsJsonAsync($"{path}/exec", new { command = new[] { "true" } }))
+                Assert.Equal("machine_state", (await ProblemAsync(refused)).Code);
+
+            Assert.Equal("running", await ChangeAsync("wake"));
+            using (var ran = await platform.Http.PostAsJsonAsync($"{path}/exec", new { command = new[] { "cat", "/dev/shm/mark" } }))
+                Assert.Equal("kept\n", (string?)(await ran.Content.ReadFromJsonAsync<JsonNode>())!["output"]);
+
+            // What was saved is damaged: it begins anew, with its disk.
+            using (await platform.Http.PostAsJsonAsync($"{path}/exec", new { command = new[] { "sh", "-c", "echo kept >/mark" } })) { }
+            Assert.Equal("snapshotted", await ChangeAsync("suspend"));
+            await File.WriteAllTextAsync(platform.Options.InData("machines", "machines", (string)made["id"]!, "sleep", "devices"), "nonsense");
+            Assert.Equal("running", await ChangeAsync("wake"));
+            using (var ran = await platform.Http.PostAsJsonAsync($"{path}/exec", new { command = new[] { "sh", "-c", "cat /mark; ls /dev/shm" } }))
+                Assert.Equal("kept\n", (string?)(await ran.Content.ReadFromJsonAsync<JsonNode>())!["output"]);
+        }
+        finally
+        {
+            using (await platform.Http.DeleteAsync(path)) { }
+        }
+
+        async Task<string?> ChangeAsync(string change)
+        {
+            using var response = await platform.Http.PostAsync($"{path}/{change}", null);
+            Assert.True(response.IsSuccessStatusCode, await response.Content.ReadAsStringAsync());
+            return (string?)(await response.Content.ReadFromJsonAsync<JsonNode>())!["state"];
+        }
+    }
+
     [Theory]
     [InlineData("qemu")]
     [InlineData("container")]
@@ -235,6 +276,8 @@ public sealed class MachineApiTests(TestPlatform platform, SpawnedMachine machin
     [InlineData("POST", "/stop")]
     [InlineData("POST", "/pause")]
     [InlineData("POST", "/resume")]
+    [InlineData("POST", "/suspend")]
+    [InlineData("POST", "/wake")]
     public async Task Anything_OfAnotherTeam_Answers404(string method, string path)
     {
         using var stranger = await platform.AnotherTeamAsync();
