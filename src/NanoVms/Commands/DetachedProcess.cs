@@ -33,9 +33,13 @@ internal static unsafe partial class DetachedProcess
     /// <param name="handles">Open in the program under <see cref="NumbersFor"/>'s numbers; the caller keeps and closes its own.</param>
     /// <param name="error">The program's standard output and error.</param>
     /// <exception cref="CommandException">The program is missing or the kernel refused to start it.</exception>
-    public static ProcessIdentity Start(Command command, IReadOnlyList<SafeHandle> handles, SafeHandle error)
+    public static ProcessIdentity Start(Command command, IReadOnlyList<SafeHandle> handles, SafeHandle error) =>
+        Start(command, handles, NumbersFor(handles), error);
+
+    /// <summary>The same with numbers that the caller chose: given one after the other, so that none may be the source of a later one.</summary>
+    public static ProcessIdentity Start(Command command, IReadOnlyList<SafeHandle> handles, int[] numbers, SafeHandle error)
     {
-        var id = Spawn(command, handles, NumbersFor(handles), null, error);
+        var id = Spawn(command, handles, numbers, null, error);
         // The child cannot be reaped by anyone else, so the number is still its own even if it ended already.
         return ProcessIdentity.Of(id) ?? throw Ended(id, command);
     }

@@ -12,6 +12,7 @@ public static class ProgramLocator
     {
         ["apt-get"] = "apt",
         ["bridge"] = "iproute2",
+        ["bwrap"] = "bubblewrap",
         ["cpio"] = "cpio",
         ["crun"] = "crun",
         ["depmod"] = "kmod",
@@ -30,6 +31,7 @@ public static class ProgramLocator
         ["modprobe"] = "kmod",
         ["nft"] = "nftables",
         ["nsenter"] = "util-linux",
+        ["pasta"] = "passt",
         ["qemu-img"] = "qemu-utils",
         ["qemu-system-x86_64"] = "qemu-system-x86",
         ["setpriv"] = "util-linux",
@@ -60,6 +62,9 @@ public static class ProgramLocator
     /// <exception cref="CommandException">The program is not installed; the message names the package that brings it.</exception>
     public static string Require(string program) =>
         Find(program) ?? throw new CommandException(MissingMessage(program), program, CommandFailure.Missing);
+
+    /// <summary>The Debian package that brings a program; where that is not known, its name.</summary>
+    internal static string PackageOf(string program) => Packages.GetValueOrDefault(program, program);
 
     private static string MissingMessage(string program)
     {

@@ -13,11 +13,20 @@ internal sealed class MachineDrivers
     /// <summary>The driver of <see cref="MachineSpec.Driver"/> <c>auto</c>: with KVM where a probe ran a guest at full speed, by emulation elsewhere.</summary>
     private const string Automatic = QemuDriver.DriverName;
 
-    public MachineDrivers(string cacheFolder, TimeSpan probeLimit, ILoggerFactory loggerFactory, TimeProvider time)
+    public MachineDrivers(HostMode mode, string cacheFolder, TimeSpan probeLimit, ILoggerFactory loggerFactory, TimeProvider time)
     {
-        var qemu = new QemuDriver(cacheFolder, probeLimit, loggerFactory.CreateLogger<QemuDriver>(), time);
+        var qemu = new QemuDriver(mode, cacheFolder, probeLimit, loggerFactory.CreateLogger<QemuDriver>(), time);
         // One probe for all.
-        All = [qemu, new FirecrackerDriver(qemu.ProbeAsync, time), new CloudHypervisorDriver(qemu.ProbeAsync, time), new ContainerDriver(time)];
+        All =
+        [
+            qemu,
+            .. new (IMachineDriver Driver, string Why)[]
+            {
+                (new FirecrackerDriver(qemu.ProbeAsync, time), "Firecracker has a user of its own here, and a tap of the computer's."),
+                (new CloudHypervisorDriver(qemu.ProbeAsync, time), "Cloud Hypervisor has a user of its own here, and a tap of the computer's."),
+                (new ContainerDriver(time), "A container's disks are mounted by the computer, and its users are others than this one."),
+            }.Select(other => mode == HostMode.Root ? other.Driver : new RootOnlyDriver(other.Driver, other.Why)),
+        ];
     }
 
     public IReadOnlyList<IMachineDriver> All { get; }

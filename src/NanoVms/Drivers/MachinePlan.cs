@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using NanoVms.Commands;
 using NanoVms.Images;
 using NanoVms.Machines;
 using NanoVms.Network;
@@ -23,6 +24,9 @@ internal sealed record MachinePlan(
     /// <summary>The network that a container's card is to be plugged into; null without a card.</summary>
     public GuestBridge? Bridge { get; init; }
 
+    /// <summary>Gives a process its network that is in one of its own and does not run yet; where cards have no <see cref="PlannedCard.Tap"/> it makes them.</summary>
+    public Func<ProcessIdentity, Task> Connect { get; init; } = _ => Task.CompletedTask;
+
     /// <summary>Addresses of PCI devices that were taken from the computer for it.</summary>
     public IReadOnlyList<string> PciDevices { get; init; } = [];
 
@@ -36,5 +40,5 @@ internal sealed record MachinePlan(
     public string? AgentPath { get; init; }
 }
 
-/// <param name="Tap">Null for a container, whose cables its driver makes; the caller closes its copy.</param>
+/// <param name="Tap">Null where it is made in the machine's own network later, as a container's cable is by its driver; the caller closes its copy.</param>
 internal sealed record PlannedCard(MachineCard Card, SafeHandle? Tap);

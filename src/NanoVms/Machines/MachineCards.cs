@@ -53,10 +53,10 @@ internal static class MachineCards
     /// In the order of the specification. The way out is the default network, else the router of the first card's network; the name service
     /// is the same for all, so a machine behind a router asks by way of it.
     /// </summary>
-    public static IReadOnlyList<MachineCard> Of(MachineRecord record, GuestBridge bridge)
+    public static IReadOnlyList<MachineCard> Of(MachineRecord record, IHostNetwork network)
     {
         var spec = record.Spec;
-        var (all, names) = (bridge.Networks.All, bridge.Prefix.At(1));
+        var (all, names) = (network.Networks.All, network.Prefix.At(1));
         var routed = record.Cards.Where(card => card.Place == PrivateNetwork.RouterPlace).Select(card => PrefixOf(card, all)).ToList();
         var hasDefault = HasDefault(spec);
         var cards = new List<MachineCard>();
@@ -65,18 +65,18 @@ internal static class MachineCards
             var name = string.Create(CultureInfo.InvariantCulture, $"eth{cards.Count}");
             if (card.IsDefault)
             {
-                var port = bridge.PortAt(record.Place, spec.Group, spec.Rate) with { Routed = routed };
-                cards.Add(new MachineCard(name, port, new GuestNetwork(port.Lease.Address, bridge.Prefix.Length, names, names, bridge.Mtu), spec.Group.Length == 0 ? null : $"group:{spec.Group}"));
+                var port = network.PortAt(record.Place, spec.Group, spec.Rate) with { Routed = routed };
+                cards.Add(new MachineCard(name, port, new GuestNetwork(port.Lease.Address, network.Prefix.Length, names, names, network.Mtu), spec.Group.Length == 0 ? null : $"group:{spec.Group}"));
                 continue;
             }
 
             if (record.Cards.FirstOrDefault(kept => kept.Name == card.Network) is not { } place)
                 continue;
-            var own = bridge.PrivatePortAt(place.Network, place.Place, spec.Rate);
+            var own = network.PrivatePortAt(place.Network, place.Place, spec.Rate);
             var prefix = PrefixOf(place, all);
             IPAddress? gateway = hasDefault || cards.Count > 0 || card.IsRouter ? null : prefix.At(PrivateNetwork.RouterPlace);
             cards.Add(new MachineCard(
-                name, own, new GuestNetwork(own.Lease.Address, prefix.Length, gateway, names, bridge.Mtu), string.Create(CultureInfo.InvariantCulture, $"network:{place.Network}")));
+                name, own, new GuestNetwork(own.Lease.Address, prefix.Length, gateway, names, network.Mtu), string.Create(CultureInfo.InvariantCulture, $"network:{place.Network}")));
         }
 
         return cards;

@@ -49,7 +49,8 @@ internal sealed record MachineFolder(MachineContext Context, IReadOnlyList<Machi
         MachineHostOptions options, MachineDrivers drivers, ILoggerFactory loggerFactory, TimeProvider time, CancellationToken cancellationToken)
     {
         var logger = loggerFactory.CreateLogger<MachineHost>();
-        var hostId = GuestBridge.IdOf(options.Network.BridgeName);
+        var mode = HostModes.Current;
+        var hostId = HostNetworks.IdOf(mode, options.Folder, options.Network);
 
         // 1
         var records = Read(options.Folder);
@@ -62,20 +63,19 @@ internal sealed record MachineFolder(MachineContext Context, IReadOnlyList<Machi
             .ToList();
 
         // 2
-        foreach (var process in FindProcesses(drivers, hostId).Where(p => alive.All(r => r.Process!.Id != p.Id)))
+        foreach (var process in FindProcesses(drivers, hostId, HostNetworks.MarkOf(mode, options.Folder)).Where(p => alive.All(r => r.Process!.Id != p.Id && r.Uplink?.Id != p.Id)))
             await CgroupFreezer.KillAsync(process, time, cancellationToken);
 
         // 3
-        var bridge = await GuestBridge.OpenAsync(
-            options.Folder, options.Network, made => PortsOf(alive, made), loggerFactory.CreateLogger<GuestBridge>(), time, cancellationToken);
-        var context = new MachineContext(MachinesIn(options.Folder), bridge, CgroupLayout.OfThisComputer(), drivers, logger, time);
+        var network = await HostNetworks.OpenAsync(mode, options.Folder, options.Network, made => PortsOf(alive, made), loggerFactory, time, cancellationToken);
+        var context = new MachineContext(mode, MachinesIn(options.Folder), network, CgroupLayout.OfThisComputer(), drivers, logger, time);
         if (context.Cgroups.Missing.ToList() is { Count: > 0 } missing)
             Cgroups.Log.ControllersMissing(logger, string.Join(", ", missing));
         foreach (var record in alive.Concat(asleep))
         {
-            _ = bridge.Pool.TryTake(record.Place);
+            _ = network.Pool.TryTake(record.Place);
             foreach (var card in record.Cards)
-                bridge.Networks.TryTake(card.Network, card.Place);
+                network.Networks.TryTake(card.Network, card.Place);
             context.Pci.Adopt(record.Id, record.PciLoans);
         }
 
@@ -131,16 +131,17 @@ internal sealed record MachineFolder(MachineContext Context, IReadOnlyList<Machi
         MachineHostOptions options, ILoggerFactory loggerFactory, TimeProvider time, CancellationToken cancellationToken)
     {
         var logger = loggerFactory.CreateLogger<MachineHost>();
-        var hostId = GuestBridge.IdOf(options.Network.BridgeName);
-        var drivers = new MachineDrivers(options.CacheFolder, options.KvmProbeLimit, loggerFactory, time);
+        var mode = HostModes.Current;
+        var hostId = HostNetworks.IdOf(mode, options.Folder, options.Network);
+        var drivers = new MachineDrivers(mode, options.CacheFolder, options.KvmProbeLimit, loggerFactory, time);
         var records = Read(options.Folder);
-        var processes = records.Select(r => r.Process).OfType<ProcessIdentity>().Concat(FindProcesses(drivers, hostId));
+        var processes = records.SelectMany(r => new[] { r.Process, r.Uplink }).OfType<ProcessIdentity>().Concat(FindProcesses(drivers, hostId, HostNetworks.MarkOf(mode, options.Folder)));
         await Task.WhenAll(processes.Select(p => CgroupFreezer.KillAsync(p, time, cancellationToken)));
 
-        await using var bridge = GuestBridge.ForRemoval(options.Folder, options.Network, loggerFactory.CreateLogger<GuestBridge>(), time);
-        var context = new MachineContext(MachinesIn(options.Folder), bridge, CgroupLayout.OfThisComputer(), drivers, logger, time);
+        await using var network = HostNetworks.ForRemoval(mode, options.Folder, options.Network, loggerFactory, time);
+        var context = new MachineContext(mode, MachinesIn(options.Folder), network, CgroupLayout.OfThisComputer(), drivers, logger, time);
         await RemoveOrphansAsync(context, []);
-        await bridge.RemoveAsync(cancellationToken);
+        await network.RemoveAsync(cancellationToken);
         MachineCgroup.RemoveHost(context.Cgroups, hostId);
         Directory.Delete(options.Folder, recursive: true);
     }
@@ -156,13 +157,13 @@ internal sealed record MachineFolder(MachineContext Context, IReadOnlyList<Machi
             .Select(found => found.Record!),
     ];
 
-    private static List<(BridgePort Port, IReadOnlyList<PortMapping> Published)> PortsOf(IEnumerable<MachineRecord> records, GuestBridge bridge) =>
-        [.. records.SelectMany(record => MachineCards.Of(record, bridge).Select((card, i) => (card.Port, i == 0 ? record.Spec.Ports : [])))];
+    private static List<(BridgePort Port, IReadOnlyList<PortMapping> Published)> PortsOf(IEnumerable<MachineRecord> records, IHostNetwork network) =>
+        [.. records.SelectMany(record => MachineCards.Of(record, network).Select((card, i) => (card.Port, i == 0 ? record.Spec.Ports : [])))];
 
     private static async Task RemoveOrphansAsync(MachineContext context, HashSet<string> kept)
     {
         var folders = Directory.EnumerateDirectories(context.Folder).Select(path => Path.GetFileName(path)!);
-        var groups = MachineCgroup.FindMachines(context.Cgroups, context.Bridge.HostId);
+        var groups = MachineCgroup.FindMachines(context.Cgroups, context.Network.HostId);
         foreach (var id in folders.Concat(groups).Distinct().Where(id => !kept.Contains(id)).ToList())
         {
             if (SafeFile.ReadJson(Path.Combine(context.FolderOf(id), MachineRecord.FileName), MachineJson.Default.MachineRecord) is { } record)
@@ -183,10 +184,10 @@ internal sealed record MachineFolder(MachineContext Context, IReadOnlyList<Machi
         ? "The computer was restarted."
         : "The hypervisor's process ended while nobody watched it.";
 
-    /// <summary>Every process of the computer whose arguments carry the host's mark.</summary>
-    private static IEnumerable<ProcessIdentity> FindProcesses(MachineDrivers drivers, string hostId)
+    /// <summary>Every process of the computer whose arguments carry the host's mark, or its network's.</summary>
+    private static IEnumerable<ProcessIdentity> FindProcesses(MachineDrivers drivers, string hostId, string? mark)
     {
-        var marks = drivers.All.Select(driver => driver.ProcessMark(hostId)).OfType<string>().Select(Encoding.ASCII.GetBytes).ToList();
+        var marks = drivers.All.Select(driver => driver.ProcessMark(hostId)).Append(mark).OfType<string>().Select(Encoding.UTF8.GetBytes).ToList();
         foreach (var folder in Directory.EnumerateDirectories("/proc"))
         {
             if (int.TryParse(Path.GetFileName(folder), out var id) && HasArgument(folder, marks) && ProcessIdentity.Of(id) is { } process)

@@ -62,7 +62,7 @@ public sealed class MachineHost : IAsyncDisposable
         try
         {
             await RegisterAsync(options, [], time, cancellationToken);
-            var drivers = new MachineDrivers(options.CacheFolder, options.KvmProbeLimit, loggerFactory, time);
+            var drivers = new MachineDrivers(HostModes.Current, options.CacheFolder, options.KvmProbeLimit, loggerFactory, time);
             var found = await MachineFolder.SortAsync(options, drivers, loggerFactory, time, cancellationToken);
             var host = new MachineHost(options, found.Context, folderLock);
             try
@@ -159,14 +159,17 @@ public sealed class MachineHost : IAsyncDisposable
     public IReadOnlyList<(PciDevice Device, string? Machine)> GetPciDevices() =>
         [.. _context.Pci.List().Select(device => (device, _context.Pci.HolderOf(device.Address)))];
 
+    /// <summary>With which rights machines are run.</summary>
+    public HostMode Mode => _context.Mode;
+
     /// <summary>Private networks, of all owners.</summary>
-    public IReadOnlyList<PrivateNetwork> Networks => _context.Bridge.Networks.List;
+    public IReadOnlyList<PrivateNetwork> Networks => _context.Network.Networks.List;
 
     /// <summary>The addresses of a private network.</summary>
     public Ipv4Prefix PrefixOf(PrivateNetwork network)
     {
         ArgumentNullException.ThrowIfNull(network);
-        return network.PrefixIn(_context.Bridge.Networks.All);
+        return network.PrefixIn(_context.Network.Networks.All);
     }
 
     /// <summary>Makes a private network, which machines of the owner can have cards in.</summary>
@@ -177,13 +180,13 @@ public sealed class MachineHost : IAsyncDisposable
     {
         if (!MachineSpecRules.IsName(name, 39) || name == NetworkCard.Default)
             throw new NetworkException($"The network's name '{name}' is not 1 to 39 of a-z, 0-9 and '-', or it is '{NetworkCard.Default}', which all have.");
-        return _context.Bridge.CreateNetworkAsync(owner, name, most, cancellationToken);
+        return _context.Network.CreateNetworkAsync(owner, name, most, cancellationToken);
     }
 
     /// <summary>Removes a private network that no machine is in.</summary>
     /// <exception cref="NetworkException">There is none, or machines are in it.</exception>
     public Task RemoveNetworkAsync(string owner, string name, CancellationToken cancellationToken) =>
-        _context.Bridge.Networks.RemoveAsync(owner, name, cancellationToken);
+        _context.Network.Networks.RemoveAsync(owner, name, cancellationToken);
 
     /// <summary>What each driver can do on this computer, and why not.</summary>
     public async Task<IReadOnlyList<DriverStatus>> GetDriversAsync(CancellationToken cancellationToken) =>
@@ -204,7 +207,7 @@ public sealed class MachineHost : IAsyncDisposable
         await _closing.CancelAsync();
         await Task.WhenAll(starts).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
         await Task.WhenAll(_lives.Values.Select(life => life.DetachAsync()));
-        await _context.Bridge.DisposeAsync();
+        await _context.Network.DisposeAsync();
         await _lock.DisposeAsync();
         _closing.Dispose();
         _booting.Dispose();
@@ -228,7 +231,7 @@ public sealed class MachineHost : IAsyncDisposable
         // Not on the caller's thread, which holds the lock.
         await Task.Yield();
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _closing.Token);
-        var driver = MachineSpecRules.Check(spec, _context.Drivers);
+        var driver = MachineSpecRules.Check(spec, _context.Drivers, _context.FindErrors);
         var boot = driver.Capabilities.HasFlag(DriverCapabilities.OwnKernel) ? await GetBootFilesAsync(either.Token) : new BootFiles("", "");
         TakeDisk(spec);
         var isBooting = 0;

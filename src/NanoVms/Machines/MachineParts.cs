@@ -18,9 +18,9 @@ internal sealed class MachineParts(MachineContext context, MachineRecord record)
 
     public string Folder => context.FolderOf(_record.Id);
 
-    public GuestLease Lease { get; } = context.Bridge.LeaseAt(record.Place);
+    public GuestLease Lease { get; } = context.Network.LeaseAt(record.Place);
 
-    public IReadOnlyList<MachineCard> Cards { get; } = MachineCards.Of(record, context.Bridge);
+    public IReadOnlyList<MachineCard> Cards { get; } = MachineCards.Of(record, context.Network);
 
     /// <summary>Changes the state file, whole or not at all.</summary>
     public void Update(Func<MachineRecord, MachineRecord> change)
@@ -73,11 +73,13 @@ internal sealed class MachineParts(MachineContext context, MachineRecord record)
             context.Pci.TakeBack(_record.Id, _record.PciLoans);
             return Task.CompletedTask;
         });
+        if (_record.Uplink is { } uplink)
+            await TryAsync("uplink", () => uplink.KillAsync(context.Time, CancellationToken.None));
         if (IsPublished)
-            await TryAsync("ports", () => context.Bridge.WithdrawAsync(Lease, _record.Spec.Ports, CancellationToken.None));
+            await TryAsync("ports", () => context.Network.WithdrawAsync(Lease, _record.Spec.Ports, CancellationToken.None));
         IsPublished = false;
         foreach (var card in Cards)
-            await TryAsync("rules", () => context.Bridge.UnplugAsync(card.Port, CancellationToken.None));
+            await TryAsync("rules", () => context.Network.UnplugAsync(card.Port, CancellationToken.None));
         await TryAsync("control group", () => context.CgroupOf(_record.Id).RemoveAsync(context.Time, CancellationToken.None));
         if (keepsDisk)
             return;
@@ -108,8 +110,8 @@ internal sealed class MachineParts(MachineContext context, MachineRecord record)
 
             return Task.CompletedTask;
         });
-        context.Bridge.Pool.Release(_record.Place);
-        MachineCards.Release(_record.Cards, context.Bridge.Networks);
+        context.Network.Pool.Release(_record.Place);
+        MachineCards.Release(_record.Cards, context.Network.Networks);
     }
 
     private async Task TryAsync(string step, Func<Task> action)

@@ -48,6 +48,9 @@ internal sealed record MachineRecord
     /// <summary>Null until the hypervisor runs.</summary>
     public ProcessIdentity? Process { get; init; }
 
+    /// <summary>Carries the machine's packets where there is no bridge; else null.</summary>
+    public ProcessIdentity? Uplink { get; init; }
+
     public bool HasMain { get; init; }
 
     /// <summary>Whether the group resolves the machine's name; null for what the specification says.</summary>

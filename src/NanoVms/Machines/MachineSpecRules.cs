@@ -20,9 +20,10 @@ internal static partial class MachineSpecRules
 
     /// <summary>Checks a specification and chooses its driver.</summary>
     /// <exception cref="MachineException">Names each value that is wrong and what would be right.</exception>
-    public static IMachineDriver Check(MachineSpec spec, MachineDrivers drivers)
+    /// <param name="more">What the host cannot do of it; null for nothing.</param>
+    public static IMachineDriver Check(MachineSpec spec, MachineDrivers drivers, Func<MachineSpec, IEnumerable<string>>? more = null)
     {
-        var errors = Find(spec).ToList();
+        var errors = Find(spec).Concat(more?.Invoke(spec) ?? []).ToList();
         var driver = drivers.Find(spec.Driver);
         errors.AddRange(driver?.FindErrors(spec) ?? [$"Driver '{spec.Driver}' does not exist; choose one of {drivers.Choices}."]);
         if (driver is not null && spec.MachineType != MachineType.Auto && !driver.Capabilities.HasFlag(DriverCapabilities.PciDevices))

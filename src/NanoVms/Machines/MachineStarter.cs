@@ -33,16 +33,16 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
             throw new MachineException($"Machine '{spec.Name}' was not started: driver '{driver.Name}' does not work on this computer. {status.Reason}");
 
         // 1
-        var place = context.Bridge.Pool.Take()
-            ?? throw new MachineException($"No address is free for machine '{spec.Name}': all of {context.Bridge.Prefix} are in use.") { IsTransient = true };
+        var place = context.Network.Pool.Take()
+            ?? throw new MachineException($"No address is free for machine '{spec.Name}': all of {context.Network.Prefix} are in use.") { IsTransient = true };
         IReadOnlyList<CardRecord> cards;
         try
         {
-            cards = MachineCards.Take(spec, context.Bridge.Networks);
+            cards = MachineCards.Take(spec, context.Network.Networks);
         }
         catch (NetworkException e)
         {
-            context.Bridge.Pool.Release(place);
+            context.Network.Pool.Release(place);
             throw new MachineException($"Machine '{spec.Name}' was not started: {e.Message}", e);
         }
 
@@ -162,9 +162,10 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
 
             var devices = TakePciDevices(parts);
             var plan = new MachinePlan(
-                context.Bridge.HostId, record.Id, record.Spec, start.Boot, parts.Lease, parts.Folder, disk, taps.Length == 0 ? null : taps[0], context.Bridge.Mtu, restore?.Folder)
+                context.Network.HostId, record.Id, record.Spec, start.Boot, parts.Lease, parts.Folder, disk, taps.Length == 0 ? null : taps[0], context.Network.Mtu, restore?.Folder)
             {
-                Bridge = record.Spec.Network == NetworkMode.Nat ? context.Bridge : null,
+                Bridge = record.Spec.Network == NetworkMode.Nat ? context.Network as GuestBridge : null,
+                Connect = process => ConnectAsync(parts, process, cancellationToken),
                 Cards = [.. parts.Cards.Select((card, i) => new PlannedCard(card, taps[i]))],
                 AgentPath = options.AgentPath,
                 PciDevices = [.. devices.Select(loan => loan.Address)],
@@ -192,11 +193,21 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
             if (hasKernel)
             {
                 for (var i = 0; i < taps.Length; i++)
-                    taps[i] = await context.Bridge.PlugAsync(parts.Cards[i].Port, cancellationToken);
+                    taps[i] = await context.Network.PlugAsync(parts.Cards[i].Port, cancellationToken);
             }
 
-            await context.Bridge.PublishAsync(parts.Lease, record.Spec.Ports, cancellationToken);
+            await context.Network.PublishAsync(parts.Lease, record.Spec.Ports, cancellationToken);
             parts.IsPublished = true;
+        }
+    }
+
+    /// <summary>For a process with a network of its own; others were plugged in before it.</summary>
+    private async Task ConnectAsync(MachineParts parts, ProcessIdentity process, CancellationToken cancellationToken)
+    {
+        if (parts.Cards.Count > 0)
+        {
+            await context.Network.ConnectAsync(
+                parts.Cards[0].Port, parts.Record.Spec.Ports, process, parts.Folder, uplink => parts.Update(r => r with { Uplink = uplink }), cancellationToken);
         }
     }
 

@@ -3,6 +3,7 @@ using System.Text;
 using Microsoft.Extensions.Logging;
 using Microsoft.Win32.SafeHandles;
 using NanoVms.Commands;
+using NanoVms.Machines;
 using static NanoVms.Network.HostSwitches;
 
 namespace NanoVms.Network;
@@ -11,7 +12,7 @@ namespace NanoVms.Network;
 /// The network of one machine host: a bridge, its addresses, the rules that confine guests, and their name service.
 /// Opening repairs whatever is missing; nothing of it ends with this process.
 /// </summary>
-internal sealed class GuestBridge : IAsyncDisposable
+internal sealed class GuestBridge : IHostNetwork
 {
     private const string RecordName = "network.json";
     private static readonly Ipv4Prefix Everything = Ipv4Prefix.Parse("0.0.0.0/0");
@@ -61,7 +62,7 @@ internal sealed class GuestBridge : IAsyncDisposable
     /// <summary>Finds or makes the bridge. Steps: 1 prefix, 2 bridge, 3 rules with these guests, 4 forwarding, 5 name service.</summary>
     /// <param name="guests">What is plugged in and alive, and the ports of the computer that lead to it.</param>
     public static async Task<GuestBridge> OpenAsync(
-        string folder, NetworkOptions options, Func<GuestBridge, IReadOnlyCollection<(BridgePort Port, IReadOnlyList<PortMapping> Published)>> guests, ILogger logger, TimeProvider time, CancellationToken cancellationToken)
+        string folder, NetworkOptions options, Func<IHostNetwork, IReadOnlyCollection<(BridgePort Port, IReadOnlyList<PortMapping> Published)>> guests, ILogger logger, TimeProvider time, CancellationToken cancellationToken)
     {
         Validate(options);
         var alias = AliasOf(folder);
@@ -128,7 +129,7 @@ internal sealed class GuestBridge : IAsyncDisposable
         Networks.CreateAsync(owner, name, _alias, most, cancellationToken);
 
     /// <summary>Makes a guest's tap and plugs it in. Whoever gets the handle keeps the tap alive.</summary>
-    public async Task<SafeFileHandle> PlugAsync(BridgePort port, CancellationToken cancellationToken)
+    public async Task<SafeFileHandle?> PlugAsync(BridgePort port, CancellationToken cancellationToken)
     {
         var tap = Tap.Create(port.Lease.Tap);
         try
@@ -173,6 +174,13 @@ internal sealed class GuestBridge : IAsyncDisposable
         _ = await CommandRunner.RunCheckedAsync(IpCommands.BridgeBatch(IpCommands.Forwarding(tap, port.Lease.Mac)), cancellationToken);
         await limiting;
     }
+
+    public IEnumerable<string> FindErrors(MachineSpec spec) => [];
+
+    /// <summary>Nothing: hypervisors use the computer's network.</summary>
+    public Task ConnectAsync(
+        BridgePort port, IReadOnlyList<PortMapping> ports, ProcessIdentity hypervisor, string folder, Action<ProcessIdentity> save, CancellationToken cancellationToken) =>
+        Task.CompletedTask;
 
     /// <summary>Leads ports of the computer to a guest.</summary>
     /// <exception cref="NetworkException">A program or another machine has one of them; none is published.</exception>
@@ -235,7 +243,7 @@ internal sealed class GuestBridge : IAsyncDisposable
 
     private static string Hash(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
 
-    private static void Validate(NetworkOptions options)
+    internal static void Validate(NetworkOptions options)
     {
         var name = options.BridgeName;
         if (name.Length is 0 or > 15 || name.Any(c => !char.IsAsciiLetterLower(c) && !char.IsAsciiDigit(c) && c != '-'))
@@ -263,7 +271,7 @@ internal sealed class GuestBridge : IAsyncDisposable
     }
 
     /// <param name="beside">A prefix that is taken as well, or null.</param>
-    private static async Task<string> ChoosePrefixAsync(string prefix, NetworkOptions options, string? beside, ILogger logger, CancellationToken cancellationToken)
+    internal static async Task<string> ChoosePrefixAsync(string prefix, NetworkOptions options, string? beside, ILogger logger, CancellationToken cancellationToken)
     {
         var routes = await CommandRunner.RunCheckedAsync(IpCommands.Routes(), cancellationToken);
         // A name server is reached by the default route as a rule; a guest network over it would cut the computer off from it.

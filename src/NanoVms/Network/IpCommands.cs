@@ -53,6 +53,20 @@ internal static class IpCommands
     /// <summary>Into the network of a process, which takes it down and off its bridge.</summary>
     public static IEnumerable<string> MoveLink(string name, int process) => [string.Create(CultureInfo.InvariantCulture, $"link set dev {name} netns {process}")];
 
+    /// <summary>A tap that stays until its network goes, for whoever is this user.</summary>
+    /// <param name="address">With its length.</param>
+    public static IEnumerable<string> AddTap(string tap, string mac, string address, int mtu) =>
+    [
+        "link set dev lo up",
+        $"tuntap add dev {tap} mode tap vnet_hdr user 0",
+        string.Create(CultureInfo.InvariantCulture, $"link set dev {tap} address {mac} mtu {mtu} up"),
+        $"address add {address} dev {tap}",
+    ];
+
+    /// <summary>Passes packets on, also those of published ports that come from the loopback address; none of IPv6.</summary>
+    public static Command PassOn(string tap) =>
+        new("sysctl", "-eqw", "net.ipv4.ip_forward=1", $"net.ipv4.conf.{tap}.route_localnet=1", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1") { Timeout = Limit };
+
     public static IEnumerable<string> DeleteLink(string name) => [$"link delete dev {name}"];
 
     /// <summary>

@@ -30,4 +30,10 @@ internal static partial class Log
 
     [LoggerMessage(9, LogLevel.Warning, "The network's speed is not limited on {Tap}: {Reason}")]
     public static partial void RateNotLimited(ILogger logger, string tap, string reason);
+
+    [LoggerMessage(10, LogLevel.Information, "Machines have networks of their own without root, addresses in {Prefix}, MTU {Mtu}. Limits of their speed are not kept.")]
+    public static partial void UserNetworkReady(ILogger logger, Ipv4Prefix prefix, int mtu);
+
+    [LoggerMessage(11, LogLevel.Warning, "Machines can have no network: {Reason}")]
+    public static partial void UserNetworkMissing(ILogger logger, string reason);
 }

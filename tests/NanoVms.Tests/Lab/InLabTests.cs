@@ -25,11 +25,11 @@ public sealed class InLabTests : IDisposable
     [Fact(Explicit = true)]
     public async Task Probe_WhereKvmWorks_SaysSo()
     {
-        var answer = await KvmProbe.AskAsync(_folder, ProbeLimit, TimeProvider.System, TestContext.Current.CancellationToken);
+        var answer = await KvmProbe.AskAsync(HostMode.Root, _folder, ProbeLimit, TimeProvider.System, TestContext.Current.CancellationToken);
 
         Assert.True(answer.IsUsable, answer.Reason);
         Assert.Null(answer.Group);
-        Assert.Equal(answer, await KvmProbe.AskAsync(_folder, ProbeLimit, TimeProvider.System, TestContext.Current.CancellationToken));
+        Assert.Equal(answer, await KvmProbe.AskAsync(HostMode.Root, _folder, ProbeLimit, TimeProvider.System, TestContext.Current.CancellationToken));
     }
 
     [Fact(Explicit = true)]

@@ -6,7 +6,7 @@ namespace NanoVms.Tests.Machines;
 
 public sealed class MachineSpecRulesTests : IDisposable
 {
-    private static MachineDrivers Drivers() => new("/nowhere", TimeSpan.FromSeconds(1), NullLoggerFactory.Instance, TimeProvider.System);
+    private static MachineDrivers Drivers() => new(HostMode.Root, "/nowhere", TimeSpan.FromSeconds(1), NullLoggerFactory.Instance, TimeProvider.System);
 
     private readonly string _folder = Directory.CreateTempSubdirectory("nanovms-spec-").FullName;
 

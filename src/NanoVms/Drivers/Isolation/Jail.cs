@@ -18,6 +18,9 @@ internal sealed record JailPlan(IReadOnlyList<string> Files, IReadOnlyList<strin
 
     /// <summary>True when the command makes a root by itself, of <see cref="Folder"/>; it starts with the computer's root and all rights then.</summary>
     public bool HasOwnRoot { get; init; }
+
+    /// <summary>Memory that it may lock; null for what all may.</summary>
+    public long? LockedBytes { get; init; }
 }
 
 /// <param name="Name">In the jail's folder; may be in a folder there.</param>
@@ -46,7 +49,7 @@ internal static partial class Jail
     private const nint CallSetNamespace = 308;
 
     /// <summary>Where programs have their libraries: everything that they load is there, and nothing that is anybody's.</summary>
-    private static readonly string[] Libraries =
+    internal static readonly string[] Libraries =
         ["/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libx32", "/usr/local/lib", "/lib", "/lib32", "/lib64", "/libx32", "/etc/ld.so.cache"];
 
     /// <summary>Own processes alone; before Linux 5.8 with what else is in /proc.</summary>

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json.Serialization;
 using NanoVms.Commands;
+using NanoVms.Machines;
 
 namespace NanoVms.Drivers.Qemu;
 
@@ -26,17 +27,17 @@ internal static class KvmProbe
     public static readonly TimeSpan DefaultLimit = TimeSpan.FromSeconds(1.5);
 
     /// <summary>The answer of this boot of the computer: kept in the folder, so that only the first one costs time.</summary>
-    public static async Task<KvmAnswer> AskAsync(string cacheFolder, TimeSpan limit, TimeProvider time, CancellationToken cancellationToken)
+    public static async Task<KvmAnswer> AskAsync(HostMode mode, string cacheFolder, TimeSpan limit, TimeProvider time, CancellationToken cancellationToken)
     {
         var program = new FileInfo(ProgramLocator.Require(QemuArguments.Program));
         var boot = (await File.ReadAllTextAsync("/proc/sys/kernel/random/boot_id", cancellationToken)).Trim();
-        var device = await StatAsync(cancellationToken);
+        var device = await StatAsync(mode, cancellationToken);
         var key = string.Create(CultureInfo.InvariantCulture, $"{boot} {program.Length} {program.LastWriteTimeUtc.Ticks} {device}");
         var path = Path.Combine(cacheFolder, "kvm-probe.json");
         if (SafeFile.ReadJson(path, KvmJson.Default.KvmRecord) is { } known && known.Key == key)
             return known.Answer;
 
-        var answer = await ProbeAsync(device, cacheFolder, limit, time, cancellationToken);
+        var answer = await ProbeAsync(mode, device, cacheFolder, limit, time, cancellationToken);
         SafeFile.WriteJson(path, new KvmRecord(key, answer), KvmJson.Default.KvmRecord);
         return answer;
     }
@@ -49,8 +50,9 @@ internal static class KvmProbe
         "-device", string.Create(CultureInfo.InvariantCulture, $"isa-debug-exit,iobase={ProbeGuest.ExitPort},iosize=4"));
 
     /// <summary>Runs the guest; null when it came to its end in time, else what happened instead.</summary>
+    /// <param name="userId">Null for that of this process.</param>
     public static async Task<string?> RunAsync(
-        string accelerator, uint userId, uint? group, string folder, TimeSpan limit, TimeProvider time, CancellationToken cancellationToken)
+        string accelerator, uint? userId, uint? group, string folder, TimeSpan limit, TimeProvider time, CancellationToken cancellationToken)
     {
         var path = Path.Combine(folder, $"probe-{Guid.NewGuid():N}.elf");
         await File.WriteAllBytesAsync(path, ProbeGuest.Build(), cancellationToken);
@@ -59,7 +61,7 @@ internal static class KvmProbe
             using var kernel = File.OpenHandle(path);
             SafeHandle[] files = [kernel];
             var command = Build($"/proc/self/fd/{DetachedProcess.NumbersFor(files)[0].ToString(CultureInfo.InvariantCulture)}", accelerator);
-            return await RunAsync(Unprivileged.Wrap(command, userId, group: group), files, limit, time, cancellationToken);
+            return await RunAsync(userId is { } user ? Unprivileged.Wrap(command, user, group: group) : command, files, limit, time, cancellationToken);
         }
         finally
         {
@@ -92,16 +94,19 @@ internal static class KvmProbe
         }
     }
 
-    private static async Task<KvmAnswer> ProbeAsync(string device, string cacheFolder, TimeSpan limit, TimeProvider time, CancellationToken cancellationToken)
+    private static async Task<KvmAnswer> ProbeAsync(HostMode mode, string device, string cacheFolder, TimeSpan limit, TimeProvider time, CancellationToken cancellationToken)
     {
         if (device.Length == 0)
             return new KvmAnswer(false, null, $"There is no {Device}: the processor's virtualization is off (see the firmware's settings) or this is a virtual machine without nesting.");
 
+        if (mode == HostMode.User)
+            return await ProbeAsUserAsync(cacheFolder, limit, time, cancellationToken);
+
         // "GROUP MODE", the mode in octal.
         var parts = device.Split(' ');
         var group = uint.Parse(parts[0], CultureInfo.InvariantCulture);
-        var mode = Convert.ToInt32(parts[1], 8);
-        var (accessible, needed) = (mode & 6) == 6 ? (true, (uint?)null) : ((mode & 0x30) == 0x30 && group != 0, group);
+        var permissions = Convert.ToInt32(parts[1], 8);
+        var (accessible, needed) = (permissions & 6) == 6 ? (true, (uint?)null) : ((permissions & 0x30) == 0x30 && group != 0, group);
         var failure = await RunAsync("kvm", accessible ? ProbeUserId : 0, accessible ? needed : null, cacheFolder, limit, time, cancellationToken);
         return (failure, accessible) switch
         {
@@ -112,9 +117,34 @@ internal static class KvmProbe
         };
     }
 
-    private static async Task<string> StatAsync(CancellationToken cancellationToken)
+    /// <summary>As an ordinary user it works with what this user may open.</summary>
+    private static async Task<KvmAnswer> ProbeAsUserAsync(string cacheFolder, TimeSpan limit, TimeProvider time, CancellationToken cancellationToken)
+    {
+        if (!CanOpen())
+            return new KvmAnswer(false, null, $"This user may not open {Device}. Allow it as root, and sign in anew: usermod -aG $(stat -c %G {Device}) USER");
+        return await RunAsync("kvm", null, null, cacheFolder, limit, time, cancellationToken) is { } failure
+            ? new KvmAnswer(false, null, $"{Device} is there, but it does not run guests at the hardware's speed: {failure}.")
+            : new KvmAnswer(true, null, "KVM ran a guest at the hardware's speed.");
+    }
+
+    private static bool CanOpen()
+    {
+        try
+        {
+            using var device = File.OpenHandle(Device, FileMode.Open, FileAccess.ReadWrite);
+            return true;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+
+    private static async Task<string> StatAsync(HostMode mode, CancellationToken cancellationToken)
     {
         var result = await CommandRunner.RunAsync(new Command("stat", "--format=%g %a", Device), cancellationToken);
-        return result.Succeeded ? result.StandardOutput.Trim() : "";
+        if (!result.Succeeded)
+            return "";
+        return mode == HostMode.Root ? result.StandardOutput.Trim() : $"{result.StandardOutput.Trim()} {(CanOpen() ? "open" : "closed")}";
     }
 }

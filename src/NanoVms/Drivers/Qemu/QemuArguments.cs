@@ -66,7 +66,7 @@ internal static class QemuArguments
             var id = i == 0 ? "net" : $"net{Text(i)}";
             arguments.AddRange(
             [
-                "-netdev", $"tap,id={id},fd={Text(launch.Cards[i].TapFile)}",
+                "-netdev", $"tap,id={id},{launch.Cards[i].Tap}",
                 "-device", $"{Device(launch, "net")},netdev={id},mac={launch.Cards[i].Mac},host_mtu={Text(launch.Mtu)}{(launch.IsPc ? ",romfile=" : "")}",
             ]);
         }

@@ -13,7 +13,7 @@ namespace NanoVms.Drivers.Qemu;
 /// Starts machines as QEMU processes that outlive this one. Each runs as a user of its own, without capabilities, in namespaces of its own
 /// with an empty network and, once it has started, an empty root. It uses only the files that it was handed open: disks, tap, two listening sockets.
 /// </summary>
-internal sealed class QemuDriver(string cacheFolder, TimeSpan probeLimit, ILogger logger, TimeProvider time) : IMachineDriver
+internal sealed class QemuDriver(HostMode mode, string cacheFolder, TimeSpan probeLimit, ILogger logger, TimeProvider time) : IMachineDriver
 {
     public const string DriverName = "qemu";
     public const string AgentSocket = "agent.sock";
@@ -27,6 +27,7 @@ internal sealed class QemuDriver(string cacheFolder, TimeSpan probeLimit, ILogge
     /// <summary>MiB that may be locked beside the guest's memory.</summary>
     private const int LockedMiB = 512;
 
+    private readonly IJail _jail = mode == HostMode.Root ? new RootJail() : new UserJail(time);
     private readonly Lock _gate = new();
     private readonly QemuTemplates _templates = new(time);
     private Task<KvmAnswer>? _kvm;
@@ -53,7 +54,7 @@ internal sealed class QemuDriver(string cacheFolder, TimeSpan probeLimit, ILogge
 
     public string ProcessMark(string hostId) => QemuArguments.GuestMark(hostId);
 
-    public IHypervisor Attach(string folder, MachineRecord record, ProcessIdentity process) => new QemuProcess(folder, process, time);
+    public IHypervisor Attach(string folder, MachineRecord record, ProcessIdentity process) => new QemuProcess(folder, process, _jail, time);
 
     public long MemoryLimit(MachineSpec spec, bool accelerated) =>
         (spec.MemoryMiB + OwnMiB + (8L * spec.Cpus) + (accelerated ? 0 : 2 * QemuArguments.TranslationMiB(spec.MemoryMiB))) << 20;
@@ -63,9 +64,11 @@ internal sealed class QemuDriver(string cacheFolder, TimeSpan probeLimit, ILogge
         try
         {
             _ = ProgramLocator.Require(QemuArguments.Program);
+            if (await _jail.FindFaultAsync(cancellationToken) is { } fault)
+                return new DriverStatus(Name, false, false, fault);
             var kvm = await ProbeAsync(cancellationToken);
             var speed = kvm.IsUsable ? kvm.Reason : $"{kvm.Reason} Machines run by emulation (TCG): as isolated, but slower.";
-            return new DriverStatus(Name, true, kvm.IsUsable, Jail.HasUserNamespaces ? speed : $"{speed} {WithoutUserNamespaces}");
+            return new DriverStatus(Name, true, kvm.IsUsable, Jail.HasUserNamespaces ? $"{speed} {mode.Describe()}" : $"{speed} {WithoutUserNamespaces}");
         }
         catch (CommandException e)
         {
@@ -90,9 +93,9 @@ internal sealed class QemuDriver(string cacheFolder, TimeSpan probeLimit, ILogge
         var kvm = await ProbeAsync(cancellationToken);
         var bytes = (long)plan.Spec.MemoryMiB << 20;
         if (plan.Restore is null)
-            return await StartAsync(plan, kvm, QemuMemory.Create(bytes), errors);
+            return await StartAsync(_jail, plan, kvm, QemuMemory.Create(bytes), errors);
         var (memory, ready) = _templates.Open(plan.Restore, bytes);
-        var process = await StartAsync(plan, kvm, memory, errors);
+        var process = await StartAsync(_jail, plan, kvm, memory, errors);
         try
         {
             await ready.WaitAsync(cancellationToken);
@@ -115,12 +118,18 @@ internal sealed class QemuDriver(string cacheFolder, TimeSpan probeLimit, ILogge
         ],
         [
             .. kvm.IsUsable ? ["/dev/kvm"] : (string[])[],
+            // Where its tap is in its own network it opens it by name.
+            .. plan.Cards.Any(card => card.Tap is null) ? ["/dev/net/tun"] : (string[])[],
             .. plan.PciDevices.Count > 0 ? ["/dev/vfio/vfio", .. plan.PciGroups.Select(group => string.Create(CultureInfo.InvariantCulture, $"/dev/vfio/{group}"))] : (string[])[],
-        ]);
+        ])
+    {
+        // Only with devices may memory be locked.
+        LockedBytes = plan.PciDevices.Count > 0 ? (plan.Spec.MemoryMiB + LockedMiB) * (1L << 20) : null,
+    };
 
     private static bool IsPc(MachineSpec spec) => spec.MachineType == MachineType.Q35 || spec.PciDevices.Count + spec.PciKinds.Count > 0;
 
-    private static async Task<ProcessIdentity> StartAsync(MachinePlan plan, KvmAnswer kvm, SafeFileHandle guestMemory, ErrorTail errors)
+    private static async Task<ProcessIdentity> StartAsync(IJail jail, MachinePlan plan, KvmAnswer kvm, SafeFileHandle guestMemory, ErrorTail errors)
     {
         var files = new List<SafeHandle>();
         var owned = new List<SafeHandle>();
@@ -131,7 +140,7 @@ internal sealed class QemuDriver(string cacheFolder, TimeSpan probeLimit, ILogge
             var memory = Own(guestMemory);
             var agent = Own(UnixSockets.Listen(plan.Folder, AgentSocket));
             var monitor = Own(UnixSockets.Listen(plan.Folder, QemuInstance.MonitorSocket));
-            files.AddRange(plan.Cards.Select(card => card.Tap!));
+            files.AddRange(plan.Cards.Select(card => card.Tap).OfType<SafeHandle>());
             List<(int File, string Serial, bool ReadOnly, bool IsEphemeral)> disks =
             [
                 .. plan.Spec.Layers.Select((path, i) => (Open(path, FileAccess.Read), LayerSerial(i), true, false)),
@@ -159,14 +168,11 @@ internal sealed class QemuDriver(string cacheFolder, TimeSpan probeLimit, ILogge
                 IsRestored = plan.Restore is not null,
                 AgentFile = numbers[agent],
                 MonitorFile = numbers[monitor],
-                Cards = [.. plan.Cards.Select(card => new QemuCard(numbers[files.IndexOf(card.Tap!)], card.Card.Port.Lease.Mac))],
+                Cards = [.. plan.Cards.Select(card => card.Tap is { } tap ? QemuCard.Of(numbers[files.IndexOf(tap)], card.Card.Port.Lease.Mac) : QemuCard.Of(card.Card.Port.Lease.Tap, card.Card.Port.Lease.Mac))],
                 Mtu = plan.Mtu,
             };
-            var command = Jail.Wrap(new Command(QemuArguments.Program, QemuArguments.Build(launch)), plan.Lease.UserId, kvm.Group);
-            // A device reads and writes the guest's memory by itself, so the kernel locks all of it; only with devices may it be locked.
-            if (plan.PciDevices.Count > 0)
-                command = Unprivileged.WithLockedMemory(command, (plan.Spec.MemoryMiB + LockedMiB) * (1L << 20));
-            return await Jail.StartAsync(JailOf(plan, kvm), command, files, errors.ProgramsEnd);
+            var command = new Command(QemuArguments.Program, QemuArguments.Build(launch));
+            return await jail.StartAsync(JailOf(plan, kvm), command, (plan.Lease.UserId, kvm.Group), files, errors.ProgramsEnd, plan.Connect);
 
             string Number(int file) => numbers[file].ToString(CultureInfo.InvariantCulture);
         }
@@ -189,7 +195,7 @@ internal sealed class QemuDriver(string cacheFolder, TimeSpan probeLimit, ILogge
 
     private async Task<KvmAnswer> AskAsync()
     {
-        var answer = await KvmProbe.AskAsync(cacheFolder, probeLimit, time, CancellationToken.None);
+        var answer = await KvmProbe.AskAsync(mode, cacheFolder, probeLimit, time, CancellationToken.None);
         if (answer.IsUsable)
             Log.Accelerated(logger);
         else

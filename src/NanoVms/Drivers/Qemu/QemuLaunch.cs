@@ -7,8 +7,15 @@ namespace NanoVms.Drivers.Qemu;
 internal sealed record QemuDisk(string Serial, int File, bool ReadOnly, bool IsEphemeral);
 
 /// <summary>One network card of a machine.</summary>
-/// <param name="TapFile">Number of the inherited tap.</param>
-internal sealed record QemuCard(int TapFile, string Mac);
+/// <param name="Tap">How QEMU is told which tap.</param>
+internal sealed record QemuCard(string Tap, string Mac)
+{
+    /// <param name="file">Number of the inherited tap.</param>
+    public static QemuCard Of(int file, string mac) => new($"fd={file.ToString(System.Globalization.CultureInfo.InvariantCulture)}", mac);
+
+    /// <param name="name">Of a tap in its own network.</param>
+    public static QemuCard Of(string name, string mac) => new($"ifname={name},script=no,downscript=no", mac);
+}
 
 /// <summary>All that decides a machine's command line; files are numbers that the process inherits.</summary>
 internal sealed record QemuLaunch

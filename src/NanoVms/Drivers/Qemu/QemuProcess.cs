@@ -14,15 +14,17 @@ internal sealed class QemuProcess : IHypervisor
     private static readonly TimeSpan SqueezeStep = TimeSpan.FromSeconds(0.5);
     private static readonly TimeSpan DyingLimit = TimeSpan.FromSeconds(2);
     private readonly string _folder;
+    private readonly IJail _jail;
     private readonly TimeProvider _time;
     private readonly CancellationTokenSource _stop = new();
     private readonly TaskCompletionSource<string> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile QemuInstance? _monitor;
     private Task _watching = Task.CompletedTask;
 
-    public QemuProcess(string folder, ProcessIdentity identity, TimeProvider time)
+    public QemuProcess(string folder, ProcessIdentity identity, IJail jail, TimeProvider time)
     {
         _folder = folder;
+        _jail = jail;
         _time = time;
         Identity = identity;
     }
@@ -140,7 +142,7 @@ internal sealed class QemuProcess : IHypervisor
     {
         try
         {
-            await Jail.StripAsync(Identity);
+            await _jail.StripAsync(Identity);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

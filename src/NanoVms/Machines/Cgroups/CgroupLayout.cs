@@ -1,3 +1,5 @@
+using NanoVms.Commands;
+
 namespace NanoVms.Machines.Cgroups;
 
 /// <summary>Where this computer keeps its control groups: for each controller the folder of its hierarchy and its version.</summary>
@@ -44,9 +46,36 @@ internal sealed record CgroupLayout(IReadOnlyDictionary<string, CgroupRoot> Root
         return new CgroupLayout(roots) { Mounts = mounts, Freezer = freezer };
     }
 
-    public static CgroupLayout OfThisComputer() => Parse(
-        File.ReadAllText("/proc/self/mountinfo"),
-        root => File.Exists(Path.Combine(root, "cgroup.controllers")) ? File.ReadAllText(Path.Combine(root, "cgroup.controllers")) : "");
+    public static CgroupLayout OfThisComputer() =>
+        Parse(File.ReadAllText("/proc/self/mountinfo"), ControllersOf).Writable(File.ReadAllText("/proc/self/cgroup"), FileAccessRights.MayWrite, ControllersOf);
+
+    /// <summary>What this process may make groups in: whole hierarchies, or of version 2 the part beside its own group where that was given to its user.</summary>
+    /// <param name="own">Text of <c>/proc/self/cgroup</c> (cgroups(7)).</param>
+    public CgroupLayout Writable(string own, Func<string, bool> mayWrite, Func<string, string> controllersOf)
+    {
+        var roots = new Dictionary<string, CgroupRoot>();
+        foreach (var (controller, root) in Roots)
+        {
+            if (PlaceIn(root) is { } place && (place == root || controllersOf(place.Path).Split((char[])[' ', '\n']).Contains(controller)))
+                roots[controller] = place;
+        }
+
+        return new CgroupLayout(roots) { Mounts = [.. Mounts.Where(mayWrite).Concat(roots.Values.Select(root => root.Path)).Distinct()], Freezer = Freezer is { } freezer ? PlaceIn(freezer) : null };
+
+        CgroupRoot? PlaceIn(CgroupRoot root)
+        {
+            if (mayWrite(root.Path))
+                return root;
+            if (root.Version != 2 || own.Split('\n').FirstOrDefault(line => line.StartsWith("0::/", StringComparison.Ordinal)) is not { } line)
+                return null;
+            // A group with processes passes no controllers on, so the machines' are beside this process's, not in it.
+            var path = Path.Combine(root.Path, (Path.GetDirectoryName(line["0::".Length..]) ?? "/").TrimStart('/'));
+            return mayWrite(path) && mayWrite(Path.Combine(path, "cgroup.procs")) ? root with { Path = path } : null;
+        }
+    }
+
+    private static string ControllersOf(string root) =>
+        File.Exists(Path.Combine(root, "cgroup.controllers")) ? File.ReadAllText(Path.Combine(root, "cgroup.controllers")) : "";
 
     public IEnumerable<string> Missing => Wanted.Where(c => !Roots.ContainsKey(c));
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using NanoVms.Drivers.Qemu;
+using NanoVms.Machines;
 
 namespace NanoVms.Tests.Drivers.Qemu;
 
@@ -18,12 +19,12 @@ public sealed class KvmProbeTests : IDisposable
     public async Task Ask_Answers_InTwoSeconds_AndOnceABoot()
     {
         var clock = Stopwatch.StartNew();
-        var answer = await KvmProbe.AskAsync(_folder, KvmProbe.DefaultLimit, TimeProvider.System, CancellationToken.None);
+        var answer = await KvmProbe.AskAsync(HostMode.Root, _folder, KvmProbe.DefaultLimit, TimeProvider.System, CancellationToken.None);
         Assert.True(clock.Elapsed < TimeSpan.FromSeconds(2.5), $"{clock.Elapsed}: {answer.Reason}");
         Assert.NotEmpty(answer.Reason);
 
         clock.Restart();
-        Assert.Equal(answer, await KvmProbe.AskAsync(_folder, KvmProbe.DefaultLimit, TimeProvider.System, CancellationToken.None));
+        Assert.Equal(answer, await KvmProbe.AskAsync(HostMode.Root, _folder, KvmProbe.DefaultLimit, TimeProvider.System, CancellationToken.None));
         Assert.True(clock.Elapsed < TimeSpan.FromSeconds(0.5), $"{clock.Elapsed}");
     }
 }

@@ -19,7 +19,7 @@ public sealed class QemuArgumentsTests
         MemoryFile = 28,
         AgentFile = 22,
         MonitorFile = 23,
-        Cards = [new QemuCard(27, "02:42:0a:4d:00:02")],
+        Cards = [QemuCard.Of(27, "02:42:0a:4d:00:02")],
         Mtu = 1400,
     };
 
