@@ -21,6 +21,9 @@ internal sealed record MachinePlan(
     /// <summary>Of the first card; without any, of the address that the machine has all the same.</summary>
     public GuestLease Card => Cards.Count == 0 ? Lease : Cards[0].Card.Port.Lease;
 
+    /// <summary>Of the computer's disks; null for no limit. The machine's control group has it as well.</summary>
+    public IoLimits? Io { get; init; }
+
     /// <summary>The network that a container's card is to be plugged into; null without a card.</summary>
     public GuestBridge? Bridge { get; init; }
 

@@ -1,8 +1,9 @@
 namespace NanoVms.Machines;
 
 /// <summary>
-/// The most that a machine may read and write of the computer's disks in a second, each null for no limit. With control groups of version 1
-/// what the kernel writes out later by itself is not counted.
+/// The most that a machine may read and write of the computer's disks in a second, each null for no limit. QEMU keeps them for all that the
+/// guest may write, control groups for the rest and for other drivers; they do not count what the computer's cache gives, and those of version 1
+/// not what the kernel writes out later by itself.
 /// </summary>
 /// <param name="ReadBytes">64 KiB or more.</param>
 /// <param name="WriteBytes">64 KiB or more.</param>

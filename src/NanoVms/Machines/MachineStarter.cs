@@ -156,7 +156,8 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
             // With a kernel of its own a guest has no more processors than it was given; else it would have all.
             if (!hasKernel)
                 cgroup.LimitCpu(record.Spec.Cpus);
-            if ((record.Spec.Io ?? options.Io) is { } io)
+            var io = record.Spec.Io ?? options.Io;
+            if (io is not null)
                 cgroup.LimitIo(io, [.. record.Spec.Layers, parts.Folder, .. record.Spec.Drives.Select(drive => drive.Path)]);
             await (hasKernel ? Task.WhenAll(making, plugging) : plugging);
 
@@ -164,6 +165,7 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
             var plan = new MachinePlan(
                 context.Network.HostId, record.Id, record.Spec, start.Boot, parts.Lease, parts.Folder, disk, taps.Length == 0 ? null : taps[0], context.Network.Mtu, restore?.Folder)
             {
+                Io = io,
                 Bridge = record.Spec.Network == NetworkMode.Nat ? context.Network as GuestBridge : null,
                 Connect = process => ConnectAsync(parts, process, cancellationToken),
                 Cards = [.. parts.Cards.Select((card, i) => new PlannedCard(card, taps[i]))],

@@ -72,9 +72,18 @@ internal sealed class CloudHypervisorDriver(
 
         using var events = Fifo.Create(Path.Combine(plan.Folder, CloudHypervisorPlan.Events), user);
         var command = CloudHypervisorArguments.Build(path, plan.HostId, plan.MachineId, DetachedProcess.NumbersFor([events])[0]);
-        var process = await VmmJail.StartAsync(folder, command, needs ?? [], user, kvm.Group, null, [events], errors);
-        _launched[process] = CloudHypervisorPlan.Of(plan, TimeStampCounter.GetKilohertz()) with { Taps = [.. plan.Cards.Select(card => Tap.Share(card.Tap!))] };
-        return process;
+        var launched = CloudHypervisorPlan.Of(plan, TimeStampCounter.GetKilohertz()) with { Taps = [.. plan.Cards.Select(card => Tap.Share(card.Tap!))] };
+        try
+        {
+            var process = await VmmJail.StartAsync(folder, command, needs ?? [], user, kvm.Group, null, [events], errors);
+            _launched[process] = launched;
+            return process;
+        }
+        catch
+        {
+            launched.Dispose();
+            throw;
+        }
     }
 
     public IHypervisor Attach(string folder, MachineRecord record, ProcessIdentity process)

@@ -1,4 +1,5 @@
 using System.Globalization;
+using NanoVms.Machines;
 
 namespace NanoVms.Drivers.Qemu;
 
@@ -18,6 +19,8 @@ internal static class QemuArguments
 
     /// <summary>The most disks: a microvm has 24 places for virtio devices, four are taken by channel, network, randomness and balloon.</summary>
     public const int MaxDisks = 20;
+
+    private const string ThrottleGroup = "io";
 
     private const string Microvm = "microvm,rtc=on,pcie=off,x-option-roms=off,dump-guest-core=off";
 
@@ -59,6 +62,8 @@ internal static class QemuArguments
             // Gives memory that the guest has freed back to the computer.
             "-device", $"{Device(launch, "balloon")},free-page-reporting=on,deflate-on-oom=on",
         ];
+        if (launch.Io is { } io)
+            arguments.AddRange(["-object", Throttle(io)]);
         for (var i = 0; i < launch.Disks.Count; i++)
             arguments.AddRange(Disk(launch, launch.Disks[i], i));
         for (var i = 0; i < launch.Cards.Count; i++)
@@ -122,8 +127,24 @@ internal static class QemuArguments
                 $"driver=raw,node-name={id},cache.no-flush=on,discard=unmap,detect-zeroes=unmap,file.driver=file,file.filename=/dev/fdset/{set}",
             _ => $"driver=raw,node-name={id},discard=unmap,detect-zeroes=unmap,file.driver=file,file.filename=/dev/fdset/{set}",
         };
+        // A control group does not count what the computer's cache takes and gives, as for these disks it mostly does.
+        var isThrottled = launch.Io is not null && !disk.ReadOnly;
+        if (isThrottled)
+        {
+            yield return "-blockdev";
+            yield return $"driver=throttle,node-name={id}-io,throttle-group={ThrottleGroup},file={id},discard=unmap";
+        }
+
         yield return "-device";
-        yield return $"{Device(launch, "blk")},drive={id},serial={disk.Serial}";
+        yield return $"{Device(launch, "blk")},drive={id}{(isThrottled ? "-io" : "")},serial={disk.Serial}";
+    }
+
+    private static string Throttle(IoLimits io)
+    {
+        var limits = new (string Name, long? Value)[] { ("bps-read", io.ReadBytes), ("bps-write", io.WriteBytes), ("iops-read", io.ReadOperations), ("iops-write", io.WriteOperations) }
+            .Where(limit => limit.Value is not null)
+            .Select(limit => string.Create(CultureInfo.InvariantCulture, $"\"{limit.Name}\":{limit.Value}"));
+        return $"{{\"qom-type\":\"throttle-group\",\"id\":\"{ThrottleGroup}\",\"limits\":{{{string.Join(',', limits)}}}}}";
     }
 
     /// <summary>A PC has its devices on its PCI bus, in the form that needs no ports; a microvm in memory.</summary>

@@ -162,6 +162,7 @@ internal sealed class QemuDriver(HostMode mode, string cacheFolder, TimeSpan pro
                 Accelerated = kvm.IsUsable,
                 IsPc = IsPc(plan.Spec),
                 Disks = [.. disks.Select(d => new QemuDisk(d.Serial, numbers[d.File], d.ReadOnly, d.IsEphemeral))],
+                Io = plan.Io,
                 MemoryFile = numbers[memory],
                 IsNested = plan.Spec.NestedVirtualization,
                 PciDevices = plan.PciDevices,

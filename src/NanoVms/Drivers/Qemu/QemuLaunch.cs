@@ -1,3 +1,5 @@
+using NanoVms.Machines;
+
 namespace NanoVms.Drivers.Qemu;
 
 /// <summary>One disk of a machine.</summary>
@@ -45,6 +47,9 @@ internal sealed record QemuLaunch
     public bool IsNested { get; init; }
 
     public required IReadOnlyList<QemuDisk> Disks { get; init; }
+
+    /// <summary>Of the disks that it may write, together; null for no limit.</summary>
+    public IoLimits? Io { get; init; }
 
     /// <summary>The guest's memory: <see cref="QemuMemory"/>.</summary>
     public required int MemoryFile { get; init; }

@@ -1,5 +1,6 @@
 using NanoVms.Drivers;
 using NanoVms.Drivers.Qemu;
+using NanoVms.Machines;
 
 namespace NanoVms.Tests.Drivers.Qemu;
 
@@ -22,6 +23,16 @@ public sealed class QemuArgumentsTests
         Cards = [QemuCard.Of(27, "02:42:0a:4d:00:02")],
         Mtu = 1400,
     };
+
+    [Fact]
+    public void Build_IoLimits_AreThoseOfAllDisksThatAreWritten()
+    {
+        var line = string.Join(' ', QemuArguments.Build(Launch with { Io = new IoLimits(ReadBytes: 1 << 20, WriteOperations: 100) }));
+        Assert.Contains("""-object {"qom-type":"throttle-group","id":"io","limits":{"bps-read":1048576,"iops-write":100}}""", line, StringComparison.Ordinal);
+        Assert.Contains("drive=disk0,serial=layer0", line, StringComparison.Ordinal);
+        foreach (var disk in new[] { "disk1", "disk2" })
+            Assert.Contains($"-blockdev driver=throttle,node-name={disk}-io,throttle-group=io,file={disk},discard=unmap -device virtio-blk-device,drive={disk}-io,", line, StringComparison.Ordinal);
+    }
 
     [Fact]
     public void Build_Emulated_IsThisCommandLine() => Assert.Equal(

@@ -41,6 +41,32 @@ public sealed class QemuIsolationTests
         Assert.Equal(0, (await TestHost.RunAsync(machine, "echo works > /tmp/x")).Exit.ExitCode);
     }
 
+    /// <summary>Also of what lies in the computer's cache, which its control group does not count.</summary>
+    [Fact]
+    public async Task Io_OfAMachine_IsInForceAndSurvivesASnapshot()
+    {
+        const int MiB = 6;
+        const int Limit = 2 << 20;
+        await using var test = await TestHost.OpenAsync();
+        var machine = await test.StartAsync(null, spec => spec with { Io = new IoLimits(ReadBytes: Limit, WriteBytes: Limit) });
+        // A tenth of a second's worth goes at once.
+        var least = 0.9 * ((MiB << 20) - (0.1 * Limit)) / Limit;
+        await AssertSlowAsync(machine, $"dd if=/dev/zero of=/x bs=1M count={MiB} conv=fsync 2>/dev/null", least);
+        await AssertSlowAsync(machine, "sync; echo 3 > /proc/sys/vm/drop_caches; cat /x > /dev/null", least);
+        await machine.SnapshotAsync(Path.Combine(test.Options.Folder, "saved"), CancellationToken.None);
+        var again = await test.Host.RestoreAsync(Path.Combine(test.Options.Folder, "saved"), spec => spec, CancellationToken.None);
+        await AssertSlowAsync(again, $"dd if=/dev/zero of=/y bs=1M count={MiB} conv=fsync 2>/dev/null", least);
+        await again.StopAsync(TimeSpan.Zero, CancellationToken.None);
+        await machine.StopAsync(TimeSpan.Zero, CancellationToken.None);
+    }
+
+    private static async Task AssertSlowAsync(Machine machine, string command, double least)
+    {
+        var began = System.Diagnostics.Stopwatch.GetTimestamp();
+        Assert.Equal(0, (await TestHost.RunAsync(machine, command)).Exit.ExitCode);
+        Assert.InRange(System.Diagnostics.Stopwatch.GetElapsedTime(began).TotalSeconds, least, 10 * least);
+    }
+
     /// <summary>No capabilities, not even to be had; no way to get any; system calls filtered; in every thread.</summary>
     private static void AssertRights(string process)
     {
