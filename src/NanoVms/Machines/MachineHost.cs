@@ -308,6 +308,8 @@ public sealed class MachineHost : IAsyncDisposable
     private async Task AdoptAsync(MachineParts parts, CancellationToken cancellationToken)
     {
         var hypervisor = _context.Drivers.Of(parts.Record).Attach(parts.Folder, parts.Record, parts.Record.Process!);
+        if (parts.Record is { Uplink: { } uplink, Process: { } process })
+            _context.Network.Follow(parts.CableOf(process), uplink);
         var agent = new AgentLink(parts.Record.Id, hypervisor, _context.Logger, _context.Time);
         var life = Add(new MachineLife(_context, parts, hypervisor, agent, () => Forget(parts.Record.Id)));
         var state = await MachineFolder.ConnectAsync(hypervisor, _context.Time, cancellationToken);

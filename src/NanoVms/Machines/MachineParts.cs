@@ -56,6 +56,10 @@ internal sealed class MachineParts(MachineContext context, MachineRecord record)
         Update(r => r);
     }
 
+    /// <summary>The first card where it is in the hypervisor's own network.</summary>
+    public UserCable CableOf(ProcessIdentity hypervisor) =>
+        new(Cards[0].Port, _record.Spec.Ports, hypervisor, Folder, uplink => UpdateIfPossible(r => r with { Uplink = uplink }));
+
     /// <summary>Where a machine that sleeps has its memory and devices.</summary>
     public string SleepFolder => Path.Combine(Folder, "sleep");
 

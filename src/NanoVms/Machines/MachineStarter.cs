@@ -207,10 +207,7 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
     private async Task ConnectAsync(MachineParts parts, ProcessIdentity process, CancellationToken cancellationToken)
     {
         if (parts.Cards.Count > 0)
-        {
-            await context.Network.ConnectAsync(
-                parts.Cards[0].Port, parts.Record.Spec.Ports, process, parts.Folder, uplink => parts.Update(r => r with { Uplink = uplink }), cancellationToken);
-        }
+            await context.Network.ConnectAsync(parts.CableOf(process), cancellationToken);
     }
 
     private async Task ConnectAsync(IHypervisor hypervisor, ErrorTail errors, MachineStart start, MachineParts parts, CancellationToken cancellationToken)

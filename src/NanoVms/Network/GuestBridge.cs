@@ -178,9 +178,12 @@ internal sealed class GuestBridge : IHostNetwork
     public IEnumerable<string> FindErrors(MachineSpec spec) => [];
 
     /// <summary>Nothing: hypervisors use the computer's network.</summary>
-    public Task ConnectAsync(
-        BridgePort port, IReadOnlyList<PortMapping> ports, ProcessIdentity hypervisor, string folder, Action<ProcessIdentity> save, CancellationToken cancellationToken) =>
-        Task.CompletedTask;
+    public Task ConnectAsync(UserCable cable, CancellationToken cancellationToken) => Task.CompletedTask;
+
+    /// <summary>Nothing: there is none.</summary>
+    public void Follow(UserCable cable, ProcessIdentity uplink)
+    {
+    }
 
     /// <summary>Leads ports of the computer to a guest.</summary>
     /// <exception cref="NetworkException">A program or another machine has one of them; none is published.</exception>

@@ -42,12 +42,12 @@ internal interface IHostNetwork : IAsyncDisposable
     Task<SafeFileHandle?> PlugAsync(BridgePort port, CancellationToken cancellationToken);
 
     /// <summary>Makes the tap in the hypervisor's own network, which <see cref="PlugAsync"/> could not, and connects it with the world.</summary>
-    /// <param name="hypervisor">Has a network of its own, and does not run yet.</param>
-    /// <param name="folder">The machine's.</param>
-    /// <param name="save">Keeps the process that carries the machine's packets.</param>
     /// <exception cref="NetworkException">It was not connected; a process that was kept is to be ended by the caller.</exception>
-    Task ConnectAsync(
-        BridgePort port, IReadOnlyList<PortMapping> ports, ProcessIdentity hypervisor, string folder, Action<ProcessIdentity> save, CancellationToken cancellationToken);
+    Task ConnectAsync(UserCable cable, CancellationToken cancellationToken);
+
+    /// <summary>Looks after what carries an adopted machine's packets from now on, as after <see cref="ConnectAsync"/>.</summary>
+    /// <param name="uplink">As it was kept.</param>
+    void Follow(UserCable cable, ProcessIdentity uplink);
 
     /// <summary>Leads ports of the computer to a guest.</summary>
     /// <exception cref="NetworkException">A program or another machine has one of them; none is published.</exception>

@@ -36,4 +36,13 @@ internal static partial class Log
 
     [LoggerMessage(11, LogLevel.Warning, "Machines can have no network: {Reason}")]
     public static partial void UserNetworkMissing(ILogger logger, string reason);
+
+    [LoggerMessage(12, LogLevel.Warning, "What carries the packets of the machine in {Folder} ended; it is started again.")]
+    public static partial void UplinkEnded(ILogger logger, string folder);
+
+    [LoggerMessage(13, LogLevel.Error, "The machine in {Folder} has no network: {Reason} The next try is in {Delay}.")]
+    public static partial void UplinkFailed(ILogger logger, string folder, string reason, TimeSpan delay);
+
+    [LoggerMessage(14, LogLevel.Error, "The rules of the machine in {Folder} were not told this computer's new addresses, so that it may reach those: {Reason}")]
+    public static partial void AddressesNotTold(ILogger logger, string folder, string reason);
 }

@@ -24,14 +24,20 @@ internal sealed class UserNetwork : IHostNetwork
     private const int NamePort = 53;
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(2);
+    private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan MaxRetry = TimeSpan.FromMinutes(1);
     private readonly string _folder;
     private readonly NetworkOptions _options;
     private readonly TimeProvider _time;
     private readonly Lock _gate = new();
     private readonly HashSet<(string Name, int Port)> _published = [];
+    private readonly List<(UserCable Cable, Task Watch)> _cables = [];
+    private readonly CancellationTokenSource _stop = new();
+    private readonly ILogger _logger;
 
-    private UserNetwork(string folder, NetworkOptions options, NetworkRecord record, int mtu, TimeProvider time)
+    private UserNetwork(string folder, NetworkOptions options, NetworkRecord record, int mtu, ILogger logger, TimeProvider time)
     {
+        _logger = logger;
         _folder = folder;
         _options = options;
         _time = time;
@@ -71,7 +77,8 @@ internal sealed class UserNetwork : IHostNetwork
             SafeFile.WriteJson(path, known, NetworkJson.Default.NetworkRecord);
         }
 
-        var network = new UserNetwork(folder, options, known, HostRoutes.EgressMtu(ReadOrEmpty("/proc/net/route"), MtuOf), time);
+        var network = new UserNetwork(folder, options, known, HostRoutes.EgressMtu(ReadOrEmpty("/proc/net/route"), MtuOf), logger, time);
+        NetworkChange.NetworkAddressChanged += network.OnAddressChanged;
         if (FindFault() is { } fault)
             Log.UserNetworkMissing(logger, fault);
         else
@@ -80,7 +87,7 @@ internal sealed class UserNetwork : IHostNetwork
     }
 
     public static UserNetwork ForRemoval(string folder, NetworkOptions options, ILogger logger, TimeProvider time) =>
-        new(folder, options, new NetworkRecord("", options.Prefix, Forwarding: true, null, ""), 0, time);
+        new(folder, options, new NetworkRecord("", options.Prefix, Forwarding: true, null, ""), 0, logger, time);
 
     public GuestLease LeaseAt(int index) => GuestLease.Create($"bp{HostId}-", Prefix, index);
 
@@ -109,19 +116,16 @@ internal sealed class UserNetwork : IHostNetwork
     public Task<SafeFileHandle?> PlugAsync(BridgePort port, CancellationToken cancellationToken) => Task.FromResult<SafeFileHandle?>(null);
 
     /// <remarks>The tap, the rules, and what carries packets, all at once: nobody is in that network yet who could send any.</remarks>
-    public async Task ConnectAsync(
-        BridgePort port, IReadOnlyList<PortMapping> ports, ProcessIdentity hypervisor, string folder, Action<ProcessIdentity> save, CancellationToken cancellationToken)
+    public async Task ConnectAsync(UserCable cable, CancellationToken cancellationToken)
     {
-        var (lease, gateway) = (port.Lease, Prefix.At(1));
-        var server = FindNameServer();
+        var (lease, gateway) = (cable.Port.Lease, Prefix.At(1));
         var card = $"{gateway}/{Prefix.Length.ToString(CultureInfo.InvariantCulture)}";
-        var rules = new UserFirewall(lease, gateway, OwnAddresses(), server, ports);
+        var rules = new UserFirewall(lease, gateway, OwnAddresses(), FindNameServer(), cable.Ports);
         try
         {
-            await Task.WhenAll(
-                MakeTapAsync(),
-                RunAsync(IpCommands.Nft(rules.Install())),
-                StartUplinkAsync(Uplink.Build(hypervisor.Id, folder, ports, Mtu, server.Address.Equals(Uplink.Outer)), folder, save, cancellationToken));
+            var starting = StartUplinkAsync(cable, cancellationToken);
+            await Task.WhenAll(MakeTapAsync(), RunAsync(IpCommands.Nft(rules.Install())), starting);
+            Follow(cable, await starting);
         }
         catch (CommandException e)
         {
@@ -134,7 +138,16 @@ internal sealed class UserNetwork : IHostNetwork
             await RunAsync(IpCommands.PassOn(lease.Tap));
         }
 
-        Task RunAsync(Command command) => CommandRunner.RunCheckedAsync(UserNamespace.Enter(hypervisor.Id, command), cancellationToken);
+        Task RunAsync(Command command) => CommandRunner.RunCheckedAsync(UserNamespace.Enter(cable.Hypervisor.Id, command), cancellationToken);
+    }
+
+    public void Follow(UserCable cable, ProcessIdentity uplink)
+    {
+        lock (_gate)
+        {
+            _cables.RemoveAll(other => !other.Cable.Hypervisor.IsAlive);
+            _cables.Add((cable, WatchAsync(cable, uplink, _stop.Token)));
+        }
     }
 
     public Task PublishAsync(GuestLease guest, IReadOnlyList<PortMapping> ports, CancellationToken cancellationToken)
@@ -168,10 +181,15 @@ internal sealed class UserNetwork : IHostNetwork
         return Task.CompletedTask;
     }
 
-    public ValueTask DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
+        NetworkChange.NetworkAddressChanged -= OnAddressChanged;
+        await _stop.CancelAsync();
+        List<Task> watches;
+        lock (_gate)
+            watches = [.. _cables.Select(entry => entry.Watch)];
+        await Task.WhenAll(watches);
         Networks.Dispose();
-        return ValueTask.CompletedTask;
     }
 
     private static NetworkException NoNetworks() =>
@@ -217,14 +235,67 @@ internal sealed class UserNetwork : IHostNetwork
         return new IPEndPoint(servers.FirstOrDefault(server => !IPAddress.IsLoopback(server)) ?? Uplink.Outer, NamePort);
     }
 
-    private async Task StartUplinkAsync(Command command, string folder, Action<ProcessIdentity> save, CancellationToken cancellationToken)
+    /// <summary>Starts the process again when it ends before its machine.</summary>
+    private async Task WatchAsync(UserCable cable, ProcessIdentity uplink, CancellationToken cancellationToken)
     {
-        var ready = Path.Combine(folder, Uplink.PidFile);
+        var delay = Retry;
+        try
+        {
+            while (true)
+            {
+                await ProcessEnd.WaitAsync(uplink, cancellationToken);
+                _ = uplink.Reap();
+                // A machine that is being stopped has it ended as well, a moment after its hypervisor.
+                await Task.Delay(delay, _time, cancellationToken);
+                if (!cable.Hypervisor.IsAlive)
+                    return;
+                delay = TimeSpan.FromTicks(Math.Min(delay.Ticks * 2, MaxRetry.Ticks));
+                Log.UplinkEnded(_logger, cable.Folder);
+                try
+                {
+                    uplink = await StartUplinkAsync(cable, cancellationToken);
+                    if (!cable.Hypervisor.IsAlive)
+                        await uplink.KillAsync(_time, cancellationToken);
+                }
+                catch (Exception e) when (e is NetworkException or CommandException or IOException)
+                {
+                    Log.UplinkFailed(_logger, cable.Folder, e.Message, delay);
+                }
+            }
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // The next host looks after it.
+        }
+    }
+
+    /// <summary>Tells every machine's rules which addresses this computer has now.</summary>
+    private async Task TellAddressesAsync()
+    {
+        List<UserCable> cables;
+        lock (_gate)
+            cables = [.. _cables.Select(entry => entry.Cable).Where(cable => cable.Hypervisor.IsAlive)];
+        var script = UserFirewall.Replace(OwnAddresses());
+        foreach (var cable in cables)
+        {
+            var result = await CommandRunner.RunAsync(UserNamespace.Enter(cable.Hypervisor.Id, IpCommands.Nft(script)), CancellationToken.None);
+            if (!result.Succeeded && cable.Hypervisor.IsAlive)
+                Log.AddressesNotTold(_logger, cable.Folder, result.StandardError.Trim());
+        }
+    }
+
+    private void OnAddressChanged(object? sender, EventArgs e) => _ = Task.Run(TellAddressesAsync);
+
+    private async Task<ProcessIdentity> StartUplinkAsync(UserCable cable, CancellationToken cancellationToken)
+    {
+        var asksThisComputer = FindNameServer().Address.Equals(Uplink.Outer);
+        var command = Uplink.Build(cable.Hypervisor.Id, cable.Folder, cable.Ports, Mtu, asksThisComputer);
+        var ready = Path.Combine(cable.Folder, Uplink.PidFile);
         File.Delete(ready);
         using var errors = new ErrorTail();
         var process = DetachedProcess.Start(command, [], errors.ProgramsEnd);
         errors.CloseProgramsEnd();
-        save(process);
+        cable.Save(process);
         var started = _time.GetTimestamp();
         while (ReadOrEmpty(ready).Length == 0)
         {
@@ -238,6 +309,8 @@ internal sealed class UserNetwork : IHostNetwork
                 throw new NetworkException($"The machine's network was not connected: {Uplink.Program} was not ready after {StartLimit.TotalSeconds.ToString(CultureInfo.InvariantCulture)} seconds.");
             await Task.Delay(Poll, _time, cancellationToken);
         }
+
+        return process;
 
         // It complains of the system's log where there is none.
         static string Program(string said) => said.Split('\n').LastOrDefault(line => line.Length > 0 && !line.Contains("syslog", StringComparison.Ordinal)) is { } line

@@ -15,6 +15,7 @@ internal sealed partial class UserJail(TimeProvider time) : IJail
 {
     private const string Program = "bwrap";
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(1);
     private static readonly string[] Spaces = ["--unshare-user", "--unshare-net", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"];
     private readonly Lock _gate = new();
     private Task<string?>? _fault;
@@ -52,6 +53,7 @@ internal sealed partial class UserJail(TimeProvider time) : IJail
             using var limit = new CancellationTokenSource(StartLimit, time);
             process = await ReadProcessAsync(told, limit.Token)
                 ?? throw new CommandException("bubblewrap did not make the namespaces of a machine.", Program, CommandFailure.NotStarted);
+            await WaitForUserAsync(process, limit.Token);
 
             // 2
             await connect(process);
@@ -115,6 +117,16 @@ internal sealed partial class UserJail(TimeProvider time) : IJail
         }
 
         return null;
+    }
+
+    /// <summary>Only once the namespace has its user, which the process makes itself, does who enters it have rights there.</summary>
+    private async Task WaitForUserAsync(ProcessIdentity process, CancellationToken cancellationToken)
+    {
+        foreach (var map in new[] { "uid_map", "gid_map" })
+        {
+            while ((await File.ReadAllTextAsync(string.Create(CultureInfo.InvariantCulture, $"/proc/{process.Id}/{map}"), cancellationToken)).Length == 0)
+                await Task.Delay(Poll, time, cancellationToken);
+        }
     }
 
     private static async Task<string?> TryAsync()

@@ -146,6 +146,28 @@ public sealed class UserHostTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Uplink_KilledAndAddressesNew_TheNetworkIsAsBefore()
+    {
+        Assert.StartsWith("started ", await _host.AskAsync("start 127.0.0.1/18080:80/tcp"), StringComparison.Ordinal);
+        ProcessIdentity.Of(_host.Processes().Single(process => process.Arguments.Contains("pasta", StringComparison.Ordinal)).Id)!.Signal(9);
+        var answer = "";
+        for (var tries = 0; tries < 10 && answer != "0 the world"; tries++)
+            answer = await ReadFromAsync(World, WorldPort);
+        Assert.Equal("0 the world", answer);
+        Assert.Equal("guest", await ReadSoonAsync(_computer, "127.0.0.1", 18080));
+
+        // An address that the computer gets while the machine runs.
+        await _computer.IpAsync("address", "add", "203.0.113.9/32", "dev", "lo");
+        Assert.Equal("the computer", await ReadAsync(_computer, "203.0.113.9", OwnPort));
+        for (var tries = 0; tries < 5 && answer != "1"; tries++)
+            answer = await ReadFromAsync("203.0.113.9", OwnPort);
+        Assert.Equal("1", answer);
+
+        Assert.Equal("stopped", await _host.AskAsync("stop"));
+        await LeavesNothingAsync();
+    }
+
+    [Fact]
     public async Task WhatTakesRoot_IsRefusedBySayingSo()
     {
         var refused = await _host.AskAsync("impossible");
