@@ -33,6 +33,22 @@ public sealed class CgroupTests
         Assert.Equal(new CgroupRoot("/sys/fs/cgroup", 2), Assert.Single(layout.Roots.Values.Distinct()));
     }
 
+    [Fact]
+    public void Writable_AnOrdinaryUsersLayout_IsWhatItWasGiven()
+    {
+        Assert.Empty(CgroupLayout.Parse(Version1, _ => "").Writable("", _ => false, _ => "").Roots);
+
+        // Of version 2 the part beside the process's own group, with the controllers that are passed on to it.
+        const string Given = "/sys/fs/cgroup/user.slice/user@1000.service/app.slice";
+        var layout = CgroupLayout.Parse(Version2, _ => "cpu io memory pids\n").Writable(
+            "0::/user.slice/user@1000.service/app.slice/mine.service\n", path => path.StartsWith(Given, StringComparison.Ordinal), path => path == Given ? "memory pids\n" : "cpu io memory pids\n");
+        Assert.Equal(["cpu", "io"], layout.Missing);
+        Assert.Equal(new CgroupRoot(Given, 2), Assert.Single(layout.Roots.Values.Distinct()));
+
+        // What was not given with its processes is of no use: none can be moved in.
+        Assert.Empty(CgroupLayout.Parse(Version2, _ => "memory\n").Writable("0::/a/b\n", path => path.EndsWith("/a", StringComparison.Ordinal), _ => "memory\n").Roots);
+    }
+
     [Theory]
     [InlineData(1, 0.1, "cpu.cfs_period_us=50000 cpu.cfs_quota_us=5000")]
     [InlineData(1, 0.01, "cpu.cfs_period_us=100000 cpu.cfs_quota_us=1000")]
