@@ -67,6 +67,8 @@ internal static class Server
     private static async Task ServeAsync(ServerOptions options, ILoggerFactory loggers, CancellationToken stopping)
     {
         var logger = loggers.CreateLogger("BytePort.Server");
+        if (MachineHost.ModeOfThisProcess == HostMode.User)
+            throw new StartException("the platform's server takes root, for images with files of other owners and for the bridge over which it reaches apps. Start it with './byteport up' or sudo. Machines without root are for programs that use the library.");
         // 1.
         Directory.CreateDirectory(options.DataFolder);
         File.SetUnixFileMode(options.DataFolder, (UnixFileMode)0b111_001_001);

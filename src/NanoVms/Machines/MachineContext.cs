@@ -23,8 +23,6 @@ internal sealed record MachineContext(
         var errors = Network.FindErrors(spec);
         if (Mode == HostMode.Root)
             return errors;
-        if (spec.Io is not null)
-            errors = errors.Append("Without root the reading and writing of disks is not limited. Leave Io out, or run the machines' host as root.");
         if (spec.PciDevices.Count + spec.PciKinds.Count > 0)
             errors = errors.Append("Without root no PCI device is taken from the computer. Leave PciDevices and PciKinds out, or run the machines' host as root.");
         return errors;

@@ -162,6 +162,9 @@ public sealed class MachineHost : IAsyncDisposable
     /// <summary>With which rights machines are run.</summary>
     public HostMode Mode => _context.Mode;
 
+    /// <summary>That of the hosts that this process opens.</summary>
+    public static HostMode ModeOfThisProcess => HostModes.Current;
+
     /// <summary>Private networks, of all owners.</summary>
     public IReadOnlyList<PrivateNetwork> Networks => _context.Network.Networks.List;
 

@@ -59,7 +59,6 @@ internal static class UserHostChild
                         Group = "team",
                         Networks = [new NetworkCard(NetworkCard.Default), new NetworkCard("back")],
                         Rate = new RateLimits(1_000_000, null),
-                        Io = new IoLimits(1 << 20, null, null, null),
                         PciKinds = ["vga"],
                     });
                 case ["container"]:
