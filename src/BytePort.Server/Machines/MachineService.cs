@@ -77,7 +77,6 @@ internal sealed class MachineService(
             var environment = new Dictionary<string, string>(image.Environment);
             foreach (var (name, value) in request.Environment)
                 environment[name] = value;
-            var limits = request.Limits.Or(options.MachineLimits);
             var spec = new MachineSpec
             {
                 Name = request.Name,
@@ -99,8 +98,8 @@ internal sealed class MachineService(
                 PciDevices = request.PciDevices,
                 PciKinds = request.PciKinds,
                 NestedVirtualization = request.NestedVirtualization,
-                Rate = limits.ToRate(),
-                Io = limits.ToIo(),
+                Rate = SpecLimits.RateOf(request.Limits, options.MachineLimits),
+                Io = SpecLimits.IoOf(request.Limits, options.MachineLimits),
                 Labels = new Dictionary<string, string>
                 {
                     [RequestLabel] = JsonSerializer.Serialize(request, Json),
@@ -148,8 +147,8 @@ internal sealed class MachineService(
                     GroupName = name ?? spec.Name,
                     Ports = [],
                     // The operator may allow less than when it was saved.
-                    Rate = SpecLimits.Of(spec).Within(options.MachineLimits).ToRate(),
-                    Io = SpecLimits.Of(spec).Within(options.MachineLimits).ToIo(),
+                    Rate = SpecLimits.RateOf(SpecLimits.Of(spec), options.MachineLimits),
+                    Io = SpecLimits.IoOf(SpecLimits.Of(spec), options.MachineLimits),
                     Labels = new Dictionary<string, string>(spec.Labels)
                     {
                         [RequestLabel] = JsonSerializer.Serialize(JsonSerializer.Deserialize<MachineRequest>(spec.Labels[RequestLabel], Json)! with { Name = name ?? spec.Name, Ports = new Dictionary<int, int>() }, Json),

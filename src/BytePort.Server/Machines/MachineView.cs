@@ -12,7 +12,7 @@ namespace BytePort.Server.Machines;
 /// <param name="Ports">TCP ports of the host, each with the guest's port that it leads to.</param>
 /// <param name="Template">The team's template that a machine by itself came from.</param>
 /// <param name="NestedVirtualization">The guest can run machines itself.</param>
-/// <param name="Limits">The most that it may move in a second.</param>
+/// <param name="Limits">The most that it may move in a second, where somebody asked; else it is as the platform allows.</param>
 /// <param name="Reason">Why it failed.</param>
 internal sealed record MachineView(
     string Id,

@@ -17,6 +17,12 @@ internal static class SpecLimits
             ? null
             : new(limits.ReadBytes, limits.WriteBytes, limits.ReadOperations, limits.WriteOperations);
 
+    /// <summary>What was asked for and what the platform allows beside it; null, as the host has it, when nothing of it was asked for.</summary>
+    public static RateLimits? RateOf(MachineLimits asked, MachineLimits most) => asked.ToRate() is null ? null : asked.Within(most).ToRate();
+
+    /// <summary>The same of the disks.</summary>
+    public static IoLimits? IoOf(MachineLimits asked, MachineLimits most) => asked.ToIo() is null ? null : asked.Within(most).ToIo();
+
     public static MachineLimits Of(MachineSpec spec) => new()
     {
         ReceiveBits = spec.Rate?.Receive,

@@ -61,6 +61,8 @@ internal static class UserHostChild
                         Rate = new RateLimits(1_000_000, null),
                         PciKinds = ["vga"],
                     });
+                case ["slow"]:
+                    return await StartAsync(host, spec with { Network = NetworkMode.None, Io = new IoLimits(WriteBytes: 2 << 20) });
                 case ["container"]:
                     return await StartAsync(host, spec with { Driver = "container" });
                 case ["run", var script]:

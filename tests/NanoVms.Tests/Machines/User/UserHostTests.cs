@@ -183,6 +183,18 @@ public sealed class UserHostTests : IAsyncLifetime
         _ = Assert.Single(_host.Processes());
     }
 
+    /// <summary>There are no control groups for it, so QEMU alone does it.</summary>
+    [Fact]
+    public async Task Io_OfAMachine_IsLimited()
+    {
+        Assert.StartsWith("started ", await _host.AskAsync("slow"), StringComparison.Ordinal);
+        var began = System.Diagnostics.Stopwatch.GetTimestamp();
+        Assert.StartsWith("0", await _host.AskAsync("run dd if=/dev/zero of=/x bs=1M count=6 conv=fsync 2>/dev/null"), StringComparison.Ordinal);
+        Assert.InRange(System.Diagnostics.Stopwatch.GetElapsedTime(began).TotalSeconds, 2.5, 30);
+        Assert.Equal("stopped", await _host.AskAsync("stop"));
+        await LeavesNothingAsync();
+    }
+
     /// <summary>A hypervisor that a guest has taken over: what its process may do.</summary>
     [Fact]
     public async Task Hypervisor_HasNoRightsAndSeesNothing()
