@@ -70,6 +70,8 @@ internal sealed class GuestSystem(bool isContainer = false)
         if (config.Network is not null)
             Modules.Load("network");
         Modules.Load("host");
+        // What is freed goes back to the host in pieces of 64 KiB and more; by itself the kernel keeps all below 2 MiB.
+        Files.TryWrite("/sys/module/page_reporting/parameters/page_reporting_order", "4");
         var devices = new Devices();
 
         // 3.

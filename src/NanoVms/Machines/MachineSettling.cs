@@ -7,7 +7,7 @@ namespace NanoVms.Machines;
 internal sealed class MachineSettling(MachineContext context, MachineRecord record, MachineLife life, IHypervisor hypervisor)
 {
     /// <summary>Bytes that a guest keeps beyond what it uses when it gives memory back; less than that is not worth the work.</summary>
-    private const long MinSpare = 12 << 20;
+    private const long MinSpare = 8 << 20;
 
     /// <summary>When the start is over, gives memory of the start back to the computer and begins the limit of processor time.</summary>
     public async Task RunAsync()
@@ -46,7 +46,7 @@ internal sealed class MachineSettling(MachineContext context, MachineRecord reco
         var agent = await life.GetAgentAsync(life.Gone);
         var stats = await agent.GetStatsAsync(life.Gone);
         var all = (long)record.Spec.MemoryMiB << 20;
-        var least = all - stats.MemoryTotal + stats.MemoryUsed + Math.Max(MinSpare, stats.MemoryUsed / 4);
+        var least = all - stats.MemoryTotal + stats.MemoryUsed + Math.Max(MinSpare, stats.MemoryUsed / 8);
         if (least < all - MinSpare)
             await hypervisor.SqueezeAsync(all, least, life.Gone);
     }
