@@ -19,10 +19,21 @@ internal static class UserHostChild
     public static async Task<int> RunAsync(string home)
     {
         var options = OptionsOf(home);
-        await using var host = await MachineHost.OpenAsync(options, NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None);
-        await SayAsync(string.Join(' ', host.Machines.Select(machine => machine.Id).Prepend(host.Mode.ToString())));
-        while (await Console.In.ReadLineAsync() is { } line)
-            await SayAsync(await AnswerAsync(host, options, line.Split(' ', 2)));
+        string? line;
+        await using (var host = await MachineHost.OpenAsync(options, NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None))
+        {
+            await SayAsync(string.Join(' ', host.Machines.Select(machine => machine.Id).Prepend(host.Mode.ToString())));
+            while ((line = await Console.In.ReadLineAsync()) is not (null or "destroy"))
+                await SayAsync(await AnswerAsync(host, options, line.Split(' ', 2)));
+        }
+
+        if (line == "destroy")
+        {
+            await MachineHost.DestroyAsync(options, NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None);
+            await SayAsync("destroyed");
+            _ = await Console.In.ReadLineAsync();
+        }
+
         return 0;
     }
 

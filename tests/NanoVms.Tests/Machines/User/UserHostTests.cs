@@ -221,6 +221,10 @@ public sealed class UserHostTests : IAsyncLifetime
                 new Command("nsenter", $"--net=/proc/{id}/ns/net", "--", "curl", "-s", "--max-time", "1", $"http://{address}:{port}"), CancellationToken.None);
             Assert.True(result.ExitCode is 7 or 28, $"{address}: {result.ExitCode}");
         }
+
+        Assert.Equal("destroyed", await _host.AskAsync("destroy"));
+        Assert.False(Directory.Exists(Path.Combine(_host.Home, "machines")));
+        Assert.Empty(_host.Processes());
     }
 
     private async Task LeavesNothingAsync()
