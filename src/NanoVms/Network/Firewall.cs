@@ -120,12 +120,14 @@ internal sealed record Firewall(string HostId, string Bridge, Ipv4Prefix Prefix,
                 meta nfproto != ipv4 drop
                 ip saddr != { {{Prefix}}, {{PrivatePrefix}} } drop
                 oifname "{{Bridge}}" goto guest_to_guest
+                tcp flags syn / syn,rst tcp option maxseg size set rt mtu
+                # Who asked at a published port is answered, wherever that is.
+                ct direction reply ct status dnat accept
                 ip daddr @forbidden reject with icmpx admin-prohibited
                 ct state invalid drop
                 ip saddr {{PrivatePrefix}} ct state new add @routed_connections { ip saddr & 255.255.255.0 ct count over {{MaxConnections}} } reject with icmpx admin-prohibited
                 ct state new add @connections { ip saddr ct count over {{MaxConnections}} } reject with icmpx admin-prohibited
                 ct state new update @rates { ip saddr limit rate over {{MaxNewConnections}}/second burst {{4 * MaxNewConnections}} packets } drop
-                tcp flags syn / syn,rst tcp option maxseg size set rt mtu
               }
               chain guest_to_guest {
                 ct state invalid drop

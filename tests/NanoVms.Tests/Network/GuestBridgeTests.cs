@@ -167,6 +167,9 @@ public sealed class GuestBridgeTests : IAsyncLifetime
         await _bridge.PublishAsync(lease, ports, CancellationToken.None);
 
         Assert.True(await ConnectsAsync(_world, "198.51.100.1", open));
+        // Also from where guests may not go by themselves: a published port serves the network at home.
+        Assert.True(await ConnectsAsync(_world, "198.51.100.1", open, IPAddress.Parse("192.168.200.1")));
+        Assert.False(await ConnectsAsync(space, "192.168.200.1", Port));
         Assert.True(await ConnectsAsync(null, "198.51.100.1", open));
         Assert.True(await ConnectsAsync(null, "127.0.0.1", open));
         Assert.True(await ConnectsAsync(null, "127.0.0.1", local));
