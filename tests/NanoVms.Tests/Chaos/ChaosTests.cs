@@ -18,7 +18,7 @@ public sealed class ChaosTests : IDisposable
     /// <summary>A container whose first process is gone and whose agent never came is given up after the time a boot may take.</summary>
     private static readonly TimeSpan BootLimit = TimeSpan.FromSeconds(90);
 
-    private static readonly int Instants = int.Parse(Environment.GetEnvironmentVariable("NANOVMS_CHAOS") ?? "2");
+    private static readonly int Instants = int.Parse(Environment.GetEnvironmentVariable("NANOVMS_CHAOS") ?? "1");
 
     private readonly string _snapshots = Directory.CreateTempSubdirectory("nanovms-chaos-").FullName;
 

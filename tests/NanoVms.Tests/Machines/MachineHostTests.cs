@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Text;
 using NanoVms.Commands;
 using NanoVms.Machines;
@@ -206,11 +207,12 @@ public sealed class MachineHostTests
     }
 
     [Fact]
-    public async Task Start_AndStop_FiveTimes_LeavesNothing()
+    public async Task Start_AndStop_ManyTimes_LeavesNothing()
     {
         await using var test = await TestHost.OpenAsync();
+        var cycles = int.Parse(Environment.GetEnvironmentVariable("NANOVMS_CYCLES") ?? "5", CultureInfo.InvariantCulture);
         var descriptors = 0;
-        for (var i = 0; i < 5; i++)
+        for (var i = 0; i < cycles; i++)
         {
             var machine = await test.StartAsync(i % 2 == 0 ? "echo done" : null);
             if (i % 2 == 0)
@@ -225,7 +227,8 @@ public sealed class MachineHostTests
                 descriptors = Directory.GetFiles("/proc/self/fd").Length;
         }
 
-        Assert.InRange(Directory.GetFiles("/proc/self/fd").Length, 0, descriptors + 5);
+        // Threads of the pool and their like come and go; what leaked would be five and more a cycle.
+        Assert.InRange(Directory.GetFiles("/proc/self/fd").Length, 0, descriptors + 10);
     }
 
     private static async IAsyncEnumerable<string> LinesAsync(Machine machine, long from)

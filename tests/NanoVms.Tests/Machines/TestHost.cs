@@ -10,12 +10,12 @@ namespace NanoVms.Tests.Machines;
 /// <summary>A machine host with a folder and a bridge of its own, beside whatever else runs on the computer.</summary>
 internal sealed class TestHost : IAsyncDisposable
 {
-    private TestHost(string folder, string bridge, string? agentPath = null) => Options = new MachineHostOptions
+    private TestHost(string folder, string bridge, string? agentPath = null, string prefix = "10.202.0.0/20") => Options = new MachineHostOptions
     {
         Folder = folder,
         Boot = _ => TestBoot.Files,
         AgentPath = agentPath,
-        Network = new NetworkOptions { BridgeName = bridge, Prefix = "10.202.0.0/20" },
+        Network = new NetworkOptions { BridgeName = bridge, Prefix = prefix },
     };
 
     public MachineHostOptions Options { get; }
@@ -27,10 +27,10 @@ internal sealed class TestHost : IAsyncDisposable
     public static TestHost Of(string folder, string bridge, string? agentPath = null) => new(folder, bridge, agentPath);
 
     /// <param name="agentPath">For containers.</param>
-    public static async Task<TestHost> OpenAsync(string? agentPath = null)
+    public static async Task<TestHost> OpenAsync(string? agentPath = null, string prefix = "10.202.0.0/20")
     {
         var folder = Path.Combine(Path.GetTempPath(), $"nanovms-host-{Guid.NewGuid():N}");
-        var host = new TestHost(folder, $"nvh{Random.Shared.Next(0x10000):x4}", agentPath);
+        var host = new TestHost(folder, $"nvh{Random.Shared.Next(0x10000):x4}", agentPath, prefix);
         await host.ReopenAsync();
         return host;
     }

@@ -280,6 +280,25 @@ public sealed class ContainerDriverTests
     }
 
     [Fact]
+    public async Task Start_AddressesExhausted_IsSaidUntilOneIsFreeAgain()
+    {
+        // 16 addresses: without the network's own, broadcast and the gateway's there are 13.
+        await using var test = await TestHost.OpenAsync(await AgentBinary.PathAsync, "10.202.255.0/28");
+        var machines = await Task.WhenAll(Enumerable.Range(0, 13).Select(_ => StartAsync(test, null)));
+        var refused = await Assert.ThrowsAsync<MachineException>(() => StartAsync(test, null));
+        Assert.Contains("No address is free for machine 'test': all of 10.202.255.0/28 are in use", refused.Message, StringComparison.Ordinal);
+        Assert.True(refused.IsTransient);
+
+        // Those of the dead are kept for nobody; those of a host that comes back are not given away.
+        await test.ReopenAsync();
+        _ = await Assert.ThrowsAsync<MachineException>(() => StartAsync(test, null));
+        await test.Host.Find(machines[4].Id)!.StopAsync(TimeSpan.Zero, CancellationToken.None);
+        Assert.Equal(machines[4].Address, (await StartAsync(test, null)).Address);
+        await Task.WhenAll(test.Host.Machines.Select(machine => machine.StopAsync(TimeSpan.Zero, CancellationToken.None)));
+        Assert.Empty(await test.LeftoversAsync());
+    }
+
+    [Fact]
     public async Task Start_AndStop_ManyTimes_LeavesNothing()
     {
         await using var test = await OpenAsync();

@@ -83,6 +83,12 @@ internal static class UserHostChild
                     return "saved";
                 case ["restore"]:
                     return $"restored {(await host.RestoreAsync(Path.Combine(options.CacheFolder, "snapshot"), s => s with { Ports = [] }, CancellationToken.None)).Id}";
+                case ["suspend"]:
+                    await host.Machines.First().SuspendAsync(CancellationToken.None);
+                    return host.Machines.First().State.ToString();
+                case ["wake"]:
+                    await host.Machines.First().WakeAsync(null, CancellationToken.None);
+                    return host.Machines.First().State.ToString();
                 case ["drivers"]:
                     return string.Join(" | ", (await host.GetDriversAsync(CancellationToken.None)).Select(driver => $"{driver.Name} {driver.Usable} {driver.Reason}"));
                 case ["stop"]:
