@@ -67,7 +67,7 @@ internal sealed class TestHost : IAsyncDisposable
         for (var tries = 0; ; tries++)
         {
             var left = await FindLeftoversAsync();
-            if (left.Count == 0 || tries == 20)
+            if (left.Count == 0 || tries == 80)
                 return left;
             await Task.Delay(100);
         }

@@ -318,6 +318,15 @@ public sealed class ContainerDriverTests
 
         Assert.Empty(await test.LeftoversAsync());
         Assert.InRange(Directory.GetFiles("/proc/self/fd").Length, 0, descriptors + 10);
+
+        // No thread of ours has stayed among a container's mounts, which it would keep.
+        for (var tries = 0; Views().Count > 1; tries++)
+        {
+            Assert.True(tries < 100, string.Join(' ', Views()));
+            await Task.Delay(100);
+        }
+
+        static List<string?> Views() => [.. Directory.EnumerateDirectories("/proc/self/task").Select(thread => new FileInfo(thread + "/ns/mnt").LinkTarget).Distinct()];
     }
 
     private static async Task<TestHost> OpenAsync() => await TestHost.OpenAsync(await AgentBinary.PathAsync);
