@@ -226,7 +226,10 @@ public sealed class Machine
     /// <exception cref="MachineException">It does not run, its driver or its agent cannot do this, or the disk has no room.</exception>
     public Task SuspendAsync(CancellationToken cancellationToken) => BecomeAsync(life => _sleep.SuspendAsync(life, cancellationToken));
 
-    /// <summary>Wakes it: it goes on where it was, with the right time and fresh randomness. Does nothing when it runs.</summary>
+    /// <summary>
+    /// Wakes it: it goes on where it was, with the right time and fresh randomness. Does nothing when it runs. Canceled only while it waits
+    /// its turn, as long as others boot.
+    /// </summary>
     /// <param name="main">
     /// What is started if what was saved turns out to be damaged: the machine then boots with its disk as it was. Null to refuse that, and leave it asleep.
     /// </param>

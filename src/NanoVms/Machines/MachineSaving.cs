@@ -47,6 +47,8 @@ internal sealed class MachineSaving(MachineContext context, MachineParts parts, 
             try
             {
                 var written = (await agent.GetServicesAsync(cancellationToken)).FirstOrDefault(service => service.Name == Wire.MainService)?.OutputBytes ?? 0;
+                if (Directory.Exists(parts.SleepFolder))
+                    Directory.Delete(parts.SleepFolder, recursive: true);
                 await HaltAsync(
                     async () =>
                     {

@@ -47,13 +47,14 @@ internal sealed class MachineSleep(
         await booting.WaitAsync(cancellationToken);
         try
         {
-            return await WakeAsync(life, driver, files, cancellationToken);
+            // From here on not canceled: who left in the middle would end a machine that is going on already.
+            return await WakeAsync(life, driver, files);
         }
         catch (MachineException e) when (e.InnerException is SnapshotException && main is not null)
         {
             Log.BootedInstead(context.Logger, record.Id, record.Spec.Name, e.Message);
             life.Parts.Update(r => r with { OutputBefore = r.OutputAsleep });
-            return await BringUpAsync(life, new MachineBoot(driver, record.Spec, files, main) { IsAwaking = true }, cancellationToken);
+            return await BringUpAsync(life, new MachineBoot(driver, record.Spec, files, main) { IsAwaking = true });
         }
         finally
         {
@@ -61,13 +62,13 @@ internal sealed class MachineSleep(
         }
     }
 
-    private async Task<MachineLife> WakeAsync(MachineLife life, IMachineDriver driver, BootFiles files, CancellationToken cancellationToken)
+    private async Task<MachineLife> WakeAsync(MachineLife life, IMachineDriver driver, BootFiles files)
     {
         var parts = life.Parts;
         try
         {
             var snapshot = SnapshotManifest.Read(parts.SleepFolder);
-            return await BringUpAsync(life, new MachineRestore(driver, parts.Record.Spec, files, parts.SleepFolder, snapshot) { IsAwaking = true }, cancellationToken);
+            return await BringUpAsync(life, new MachineRestore(driver, parts.Record.Spec, files, parts.SleepFolder, snapshot) { IsAwaking = true });
         }
         catch (SnapshotException e)
         {
@@ -75,13 +76,13 @@ internal sealed class MachineSleep(
         }
     }
 
-    private async Task<MachineLife> BringUpAsync(MachineLife life, MachineStart start, CancellationToken cancellationToken)
+    private async Task<MachineLife> BringUpAsync(MachineLife life, MachineStart start)
     {
         var parts = life.Parts;
         var id = parts.Record.Id;
         try
         {
-            var (hypervisor, agent) = await starter.WakeAsync(start, parts, cancellationToken);
+            var (hypervisor, agent) = await starter.WakeAsync(start, parts, CancellationToken.None);
             var next = new MachineLife(context, parts, hypervisor, agent, () => forget(id), life);
             next.Follow(MachineState.Running);
             Log.Woken(context.Logger, id, parts.Record.Spec.Name, parts.Record.Timings.AgentReady);
@@ -108,7 +109,14 @@ internal sealed class MachineSleep(
 
     private static void RemoveSaved(MachineParts parts)
     {
-        if (Directory.Exists(parts.SleepFolder))
-            Directory.Delete(parts.SleepFolder, recursive: true);
+        try
+        {
+            if (Directory.Exists(parts.SleepFolder))
+                Directory.Delete(parts.SleepFolder, recursive: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Of no use any more, and no reason to end a machine: the next sleep removes it, or the next host.
+        }
     }
 }
