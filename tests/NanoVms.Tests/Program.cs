@@ -15,7 +15,7 @@ internal static class Program
             [UserHostChild.Verb, var home] => await UserHostChild.RunAsync(home),
             [HostChild.Verb, var folder, var bridge] => await HostChild.RunAsync(folder, bridge),
             [HostChild.ContainerVerb, var folder, var bridge, var agent] => await HostChild.RunAsync(folder, bridge, agent),
-            [ChaosChild.Verb, var folder, var bridge, var driver, var snapshots, var agent] => await ChaosChild.RunAsync(folder, bridge, driver, snapshots, agent),
+            [ChaosChild.Verb, var folder, var bridge, var driver, var steps, var snapshots, var agent] => await ChaosChild.RunAsync(folder, bridge, driver, steps, snapshots, agent),
             [FakeVmm.Verb, .. var rest] => await FakeVmm.RunAsync(rest),
             _ => await ConsoleRunner.Run(arguments),
         };

@@ -3,7 +3,7 @@ namespace NanoVms.Images;
 /// <summary>A lock between processes: flock(2) on a file, which the kernel drops when the holder dies.</summary>
 internal sealed class FileLock : IDisposable
 {
-    private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(150);
+    private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(10);
 
     private readonly FileStream _file;
 

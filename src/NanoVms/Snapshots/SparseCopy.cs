@@ -43,8 +43,10 @@ internal static class SparseCopy
     }
 
     /// <summary>The sums of a file's pieces.</summary>
-    public static Task<uint[]> SumAsync(SafeFileHandle source, CancellationToken cancellationToken) =>
-        RunAsync(new SparseSource(source), null, null, [], cancellationToken);
+    public static Task<uint[]> SumAsync(SafeFileHandle source, CancellationToken cancellationToken) => SumAsync(new SparseSource(source), cancellationToken);
+
+    /// <summary>The same of something that need not be one file.</summary>
+    public static Task<uint[]> SumAsync(ISparseSource source, CancellationToken cancellationToken) => RunAsync(source, null, null, [], cancellationToken);
 
     private static Task<uint[]> RunAsync(
         ISparseSource source, SafeFileHandle? destination, SparseSource? parent, byte[] shared, CancellationToken cancellationToken) => Task.Run(

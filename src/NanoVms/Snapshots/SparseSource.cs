@@ -35,6 +35,9 @@ internal sealed partial class SparseSource : ISparseSource, IDisposable
 
     public long Length { get; }
 
+    /// <summary>False when a part of it is in a parent's file.</summary>
+    public bool IsWhole => _parent is null;
+
     /// <summary>Opens a snapshot's file with those of its parents.</summary>
     /// <exception cref="IOException">One of them is missing.</exception>
     /// <exception cref="SnapshotException">A parent is missing or damaged.</exception>

@@ -1,65 +1,19 @@
 using System.Net;
 using System.Net.Http.Json;
 using System.Net.Sockets;
-using System.Net.WebSockets;
 using System.Text;
 using System.Text.Json.Nodes;
 using BytePort.Server.Tests.Platform;
 
 namespace BytePort.Server.Tests.Machines;
 
-/// <summary>One real machine, used by every test of the class over HTTP.</summary>
-public sealed class SpawnedMachine(TestPlatform platform) : IAsyncLifetime
-{
-    private const string Server = """
-        $SIG{TERM} = sub { exit 0 };
-        $s = IO::Socket::INET->new(LocalPort => 8000, Listen => 5) or die;
-        while (1) { $c = $s->accept or next; print $c "hello"; close $c }
-        """;
-
-    public string Id { get; private set; } = "";
-
-    /// <summary>Leads to the machine's main process, which says hello.</summary>
-    public int Port { get; } = TestPlatform.FreePort();
-
-    public string Path => $"/api/v1/machines/{Id}";
-
-    public async ValueTask InitializeAsync()
-    {
-        Assert.True(Environment.GetEnvironmentVariable("BYTEPORT_AGENT") is { Length: > 0 }, "Set BYTEPORT_AGENT to the guest agent; './byteport test Server' does.");
-        using var response = await platform.Http.PostAsJsonAsync("/api/v1/machines", new
-        {
-            name = "by-itself",
-            @ref = "base",
-            description = "For tests",
-            memoryMiB = 128,
-            environment = new Dictionary<string, string> { ["FROM"] = "spawn" },
-            ports = new Dictionary<int, int> { [Port] = 8000 },
-            command = new[] { "sh", "-c", $"echo first; echo wrong >&2; exec perl -MIO::Socket::INET -e '{Server}'" },
-        });
-        Assert.True(response.StatusCode == HttpStatusCode.Created, await response.Content.ReadAsStringAsync());
-        var machine = (await response.Content.ReadFromJsonAsync<JsonNode>())!;
-        Id = (string)machine["id"]!;
-        Assert.Equal(Path, response.Headers.Location?.ToString());
-        Assert.Equal(("running", "base", "by-itself", "For tests"), ((string?)machine["state"], (string?)machine["image"], (string?)machine["name"], (string?)machine["description"]));
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        if (Id.Length == 0)
-            return;
-        using var stopped = await platform.Http.PostAsync($"{Path}/stop?grace=20", null);
-        Assert.Equal(HttpStatusCode.NoContent, stopped.StatusCode);
-        Assert.Equal(HttpStatusCode.NotFound, (await platform.Http.GetAsync(Path)).StatusCode);
-    }
-}
-
-public sealed class MachineApiTests(TestPlatform platform, SpawnedMachine machine) : IClassFixture<SpawnedMachine>
+[Collection(nameof(SpawnedMachine))]
+public sealed class MachineApiTests(TestPlatform platform, SpawnedMachine machine)
 {
     [Fact]
     public async Task Exec_Command_GivesOutputsAndCode()
     {
-        var result = await ExecAsync(new { command = new[] { "sh", "-c", "echo $FROM $MORE; pwd; echo oops >&2; exit 5" }, environment = new Dictionary<string, string> { ["MORE"] = "a \"b\" $c" }, workingDirectory = "/tmp" });
+        var result = await machine.ExecAsync(new { command = new[] { "sh", "-c", "echo $FROM $MORE; pwd; echo oops >&2; exit 5" }, environment = new Dictionary<string, string> { ["MORE"] = "a \"b\" $c" }, workingDirectory = "/tmp" });
 
         Assert.Equal("""{"exitCode":5,"signal":null,"reason":"The process exited with code 5.","output":"spawn a \"b\" $c\n/tmp\n","error":"oops\n","truncated":false}""", Plain(result));
     }
@@ -67,12 +21,12 @@ public sealed class MachineApiTests(TestPlatform platform, SpawnedMachine machin
     [Fact]
     public async Task Exec_TooMuchOutput_IsCutAndTooLong_IsKilled()
     {
-        var cut = await ExecAsync(new { command = new[] { "sh", "-c", "head -c 1500000 /dev/zero | tr '\\0' x" } });
+        var cut = await machine.ExecAsync(new { command = new[] { "sh", "-c", "head -c 1500000 /dev/zero | tr '\\0' x" } });
         Assert.Equal((1 << 20, true), (((string)cut["output"]!).Length, (bool)cut["truncated"]!));
 
         using var slow = await platform.Http.PostAsJsonAsync($"{machine.Path}/exec", new { command = new[] { "sleep", "600" }, seconds = 1 });
         Assert.Equal(HttpStatusCode.RequestTimeout, slow.StatusCode);
-        Assert.Equal("", (string?)(await ExecAsync(new { command = new[] { "sh", "-c", "pgrep -x sleep -f '^sleep 600' || true" } }))["output"]);
+        Assert.Equal("", (string?)(await machine.ExecAsync(new { command = new[] { "sh", "-c", "pgrep -x sleep -f '^sleep 600' || true" } }))["output"]);
     }
 
     [Theory]
@@ -133,7 +87,7 @@ public sealed class MachineApiTests(TestPlatform platform, SpawnedMachine machin
         Assert.Equal("machine_state", (await ProblemAsync(refused)).Code);
         Assert.Equal("running", (string?)(await PostAsync("resume"))["state"]);
 
-        Assert.Equal(0, (int)(await ExecAsync(new { command = new[] { "true" } }))["exitCode"]!);
+        Assert.Equal(0, (int)(await machine.ExecAsync(new { command = new[] { "true" } }))["exitCode"]!);
     }
 
     [Fact]
@@ -219,7 +173,7 @@ public sealed class MachineApiTests(TestPlatform platform, SpawnedMachine machin
     [Fact]
     public async Task Snapshot_RestoredTwice_GivesTwoMachinesThatGoOn()
     {
-        await ExecAsync(new { command = new[] { "sh", "-c", "echo kept > /mark" } });
+        await machine.ExecAsync(new { command = new[] { "sh", "-c", "echo kept > /mark" } });
         using var taken = await platform.Http.PostAsync($"{machine.Path}/snapshots", null);
         Assert.True(taken.StatusCode == HttpStatusCode.Created, await taken.Content.ReadAsStringAsync());
         var snapshot = (await taken.Content.ReadFromJsonAsync<JsonNode>())!;
@@ -289,75 +243,6 @@ public sealed class MachineApiTests(TestPlatform platform, SpawnedMachine machin
         Assert.DoesNotContain(machine.Id, await stranger.GetStringAsync("/api/v1/machines"), StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task Socket_Pipes_CarryInputOutputsAndTheEnd()
-    {
-        using var socket = await ConnectAsync();
-        await SendAsync(socket, """{ "command": ["sh", "-c", "cat; echo done >&2; exit 4"], "input": true }""");
-        await socket.SendAsync(Encoding.UTF8.GetBytes("some input\n"), WebSocketMessageType.Binary, true, TestContext.Current.CancellationToken);
-        await SendAsync(socket, """{ "end": true }""");
-        var (output, error, end) = await ReadAsync(socket);
-
-        Assert.Equal(("some input\n", "done\n"), (output, error));
-        Assert.Equal("""{"exit":{"exitCode":4,"signal":null,"reason":"The process exited with code 4."},"error":null}""", end);
-    }
-
-    [Fact]
-    public async Task Socket_Terminal_HasItsSizeAndTakesSignals()
-    {
-        using var socket = await ConnectAsync();
-        await SendAsync(socket, """{ "command": ["sh", "-c", "stty size; read line; stty size; exec sleep 600"], "terminal": { "columns": 91, "rows": 17 } }""");
-        var before = await ReadAsync(socket, "\r\n");
-        await SendAsync(socket, """{ "resize": { "columns": 60, "rows": 20 } }""");
-        await socket.SendAsync(Encoding.UTF8.GetBytes("go\n"), WebSocketMessageType.Binary, true, TestContext.Current.CancellationToken);
-        var after = await ReadAsync(socket, "20 60\r\n");
-        await SendAsync(socket, """{ "signal": 9 }""");
-        var end = await ReadAsync(socket);
-
-        Assert.Equal(("17 91\r\n", "go\r\n20 60\r\n", ""), (before.Output, after.Output, end.Output));
-        Assert.Contains("\"signal\":9", end.End, StringComparison.Ordinal);
-    }
-
-    [Theory]
-    [InlineData("nonsense", "A message is not what the protocol says.")]
-    [InlineData("null", "The first message must be a text that says what to run.")]
-    [InlineData("""{ "command": [""] }""", "The command's program is empty.")]
-    public async Task Socket_WrongFirstMessage_SaysWhat(string first, string expected)
-    {
-        using var socket = await ConnectAsync();
-        await SendAsync(socket, first);
-
-        Assert.Equal(expected, (string?)JsonNode.Parse((await ReadAsync(socket)).End)!["error"]);
-    }
-
-    [Fact]
-    public async Task Socket_CallerLeaves_KillsTheProcess()
-    {
-        using (var socket = await ConnectAsync())
-        {
-            await SendAsync(socket, """{ "command": ["sh", "-c", "echo on; exec sleep 777"] }""");
-            _ = await socket.ReceiveAsync(new byte[100], TestContext.Current.CancellationToken);
-            socket.Abort();
-        }
-
-        for (var tries = 0; (string?)(await ExecAsync(new { command = new[] { "sh", "-c", "pgrep -f '^sleep 777' || true" } }))["output"] != ""; tries++)
-            Assert.True(tries < 50, "It still runs.");
-    }
-
-    [Fact]
-    public async Task Socket_FromAForeignPage_IsRefused()
-    {
-        using var request = new HttpRequestMessage(HttpMethod.Get, $"{machine.Path}/exec");
-        request.Headers.TryAddWithoutValidation("Connection", "Upgrade");
-        request.Headers.TryAddWithoutValidation("Upgrade", "websocket");
-        request.Headers.TryAddWithoutValidation("Sec-WebSocket-Version", "13");
-        request.Headers.TryAddWithoutValidation("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
-        request.Headers.TryAddWithoutValidation("Origin", "https://elsewhere.example");
-        using var response = await platform.Http.SendAsync(request);
-
-        Assert.Equal((HttpStatusCode.Forbidden, "foreign_origin"), (response.StatusCode, (await ProblemAsync(response)).Code));
-    }
-
     [Theory]
     [InlineData("""{ "ref": "base" }""", HttpStatusCode.BadRequest, "machine_invalid")]
     [InlineData("""{ "name": "a", "ref": "base", "command": [null], "cores": 0 }""", HttpStatusCode.BadRequest, "machine_invalid")]
@@ -381,50 +266,10 @@ public sealed class MachineApiTests(TestPlatform platform, SpawnedMachine machin
 
     private static string Plain(JsonNode node) => node.ToJsonString(new() { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
 
-    private async Task<JsonNode> ExecAsync(object body)
-    {
-        using var response = await platform.Http.PostAsJsonAsync($"{machine.Path}/exec", body);
-        Assert.True(response.StatusCode == HttpStatusCode.OK, await response.Content.ReadAsStringAsync());
-        return (await response.Content.ReadFromJsonAsync<JsonNode>())!;
-    }
-
     private async Task<JsonNode> PostAsync(string what)
     {
         using var response = await platform.Http.PostAsync($"{machine.Path}/{what}", null);
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         return (await response.Content.ReadFromJsonAsync<JsonNode>())!;
-    }
-
-    private async Task<ClientWebSocket> ConnectAsync()
-    {
-        var socket = new ClientWebSocket();
-        socket.Options.SetRequestHeader("Authorization", $"Bearer {platform.Token}");
-        await socket.ConnectAsync(new UriBuilder(new Uri(platform.Options.Url, $"{machine.Path}/exec")) { Scheme = "ws" }.Uri, TestContext.Current.CancellationToken);
-        return socket;
-    }
-
-    private static Task SendAsync(WebSocket socket, string text) =>
-        socket.SendAsync(Encoding.UTF8.GetBytes(text), WebSocketMessageType.Text, true, TestContext.Current.CancellationToken);
-
-    /// <summary>Everything until the socket closes, or until the output ends as given.</summary>
-    private static async Task<(string Output, string Error, string End)> ReadAsync(ClientWebSocket socket, string? until = null)
-    {
-        var (output, error, end) = ("", "", "");
-        var buffer = new byte[100_000];
-        while (until is null || !output.EndsWith(until, StringComparison.Ordinal))
-        {
-            var received = await socket.ReceiveAsync(buffer, TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(20));
-            if (received.MessageType == WebSocketMessageType.Close)
-                return (output, error, end);
-            Assert.True(received.EndOfMessage);
-            if (received.MessageType == WebSocketMessageType.Text)
-                end += Encoding.UTF8.GetString(buffer, 0, received.Count);
-            else if (buffer[0] == 2)
-                error += Encoding.UTF8.GetString(buffer, 1, received.Count - 1);
-            else
-                output += Encoding.UTF8.GetString(buffer, 1, received.Count - 1);
-        }
-
-        return (output, error, end);
     }
 }

@@ -14,15 +14,20 @@ internal static class ChaosChild
         ? ["start", "pause", "resume", "second", "stop"]
         : ["start", "pause", "resume", "snapshot", "restore", "suspend", "wake", "stop"];
 
+    /// <summary>The arguments of <see cref="RunAsync"/> for a process of its own.</summary>
+    public static IReadOnlyList<string> Arguments(TestHost test, string driver, IEnumerable<string> steps, string snapshots) =>
+        [Verb, test.Options.Folder, test.Options.Network.BridgeName, driver, string.Join(',', steps), snapshots, test.Options.AgentPath!];
+
+    /// <param name="steps">Which of <see cref="Steps"/>, with commas.</param>
     /// <param name="snapshots">A folder for snapshots.</param>
-    public static async Task<int> RunAsync(string folder, string bridge, string driver, string snapshots, string agentPath)
+    public static async Task<int> RunAsync(string folder, string bridge, string driver, string steps, string snapshots, string agentPath)
     {
         var options = TestHost.Of(folder, bridge, agentPath).Options;
         await using var host = await MachineHost.OpenAsync(options, NullLoggerFactory.Instance, TimeProvider.System, CancellationToken.None);
         var spec = new MachineSpec { Name = "chaos", MemoryMiB = 96, DiskBytes = 64 << 20, Layers = [await TestBoot.Layer], Driver = driver };
         var main = TestHost.Shell("sleep 1000");
         Machine? machine = null;
-        foreach (var step in Steps(driver))
+        foreach (var step in steps.Split(','))
         {
             await Console.Out.WriteLineAsync(step);
             await Console.Out.FlushAsync();

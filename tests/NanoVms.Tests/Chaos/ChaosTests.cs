@@ -65,7 +65,7 @@ public sealed class ChaosTests : IDisposable
             }
 
             Assert.Empty(test.Host.Machines);
-            await LeavesNothingAsync(test, "start");
+            await Survivors.LeaveNothingAsync(test, "start");
         }
     }
 
@@ -207,43 +207,21 @@ public sealed class ChaosTests : IDisposable
     private async Task<Process> BeginAsync(TestHost test, string driver)
     {
         await test.Host.DisposeAsync();
-        return Process.Start(new ProcessStartInfo(Path.ChangeExtension(typeof(ChaosTests).Assembly.Location, null))
+        return Process.Start(new ProcessStartInfo(
+            Path.ChangeExtension(typeof(ChaosTests).Assembly.Location, null), ChaosChild.Arguments(test, driver, ChaosChild.Steps(driver), _snapshots))
         {
-            ArgumentList = { ChaosChild.Verb, test.Options.Folder, test.Options.Network.BridgeName, driver, _snapshots, await AgentBinary.PathAsync },
             RedirectStandardOutput = true,
         })!;
     }
 
     private async Task CheckAsync(TestHost test, string cut)
     {
-        // The child may have been quicker than expected and in the next step already.
-        var stopping = Directory.EnumerateFiles(Path.Combine(test.Options.Folder, "machines"), MachineRecord.FileName, SearchOption.AllDirectories)
-            .Select(path => SafeFile.ReadJson(path, MachineJson.Default.MachineRecord))
-            .Where(record => record is { IsStopping: true }).Select(record => record!.Id).ToHashSet();
-        await test.ReopenAsync();
-        foreach (var machine in test.Host.Machines.Where(m => !stopping.Contains(m.Id)))
-        {
-            if (machine.State == MachineState.Paused)
-                await machine.ResumeAsync(CancellationToken.None);
-            if (machine.State == MachineState.Snapshotted)
-                await machine.WakeAsync(null, CancellationToken.None);
-            Assert.True(machine.State == MachineState.Running, $"{cut}: {machine.State}, {machine.FailureReason}");
-            var failure = await Record.ExceptionAsync(async () => Assert.Equal("alive", (await TestHost.RunAsync(machine, "echo alive")).Output));
-            Assert.True(failure is null, $"{cut}: {failure?.Message}");
-        }
-
+        await Survivors.OpenAsync(test, cut);
         if (Directory.Exists(Path.Combine(_snapshots, "one")))
             Assert.True(IsWhole("one"), cut);
-        await Task.WhenAll(test.Host.Machines.Select(m => m.StopAsync(TimeSpan.Zero, CancellationToken.None)));
-        await LeavesNothingAsync(test, cut);
+        await Survivors.StopAsync(test, cut);
         foreach (var folder in Directory.GetDirectories(_snapshots))
             Directory.Delete(folder, recursive: true);
-    }
-
-    private static async Task LeavesNothingAsync(TestHost test, string cut)
-    {
-        var left = await test.LeftoversAsync();
-        Assert.True(left.Count == 0, $"{cut}: {string.Join("; ", left)}");
     }
 
     private bool IsWhole(string name) => SnapshotManifest.Read(Path.Combine(_snapshots, name)) is not null;

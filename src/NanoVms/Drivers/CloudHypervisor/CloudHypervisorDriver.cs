@@ -33,7 +33,8 @@ internal sealed class CloudHypervisorDriver(
     public string Name => DriverName;
 
     public DriverCapabilities Capabilities =>
-        DriverCapabilities.OwnKernel | DriverCapabilities.Pause | DriverCapabilities.Snapshot | DriverCapabilities.Drives | DriverCapabilities.MemoryReturn;
+        DriverCapabilities.OwnKernel | DriverCapabilities.Pause | DriverCapabilities.Snapshot | DriverCapabilities.Drives | DriverCapabilities.MemoryReturn
+        | DriverCapabilities.IncrementalSnapshot;
 
     public Task<DriverStatus> GetStatusAsync(CancellationToken cancellationToken) => Status.FindAsync(program, probe, cancellationToken);
 
@@ -59,16 +60,12 @@ internal sealed class CloudHypervisorDriver(
     {
         var path = ProgramLocator.Require(program);
         var kvm = await probe(cancellationToken);
-        if (plan.Restore is not null)
-            await CloudHypervisorPlan.Files.CheckAsync(plan.Restore, cancellationToken);
+        var saved = plan.Restore is null ? new Dictionary<string, string>() : await CloudHypervisorPlan.Files.OpenAsync(plan.Restore, plan.Folder, cancellationToken);
         var user = plan.Lease.UserId;
         var folder = new RunFolder(RunFolder.In(plan.Folder), user);
         folder.AddMachine(plan);
-        if (plan.Restore is not null)
-        {
-            foreach (var file in CloudHypervisorPlan.Files.Names)
-                folder.AddReadable($"{CloudHypervisorPlan.LoadFolder}/{file}", Path.Combine(plan.Restore, file));
-        }
+        foreach (var (name, file) in saved)
+            folder.AddReadable($"{CloudHypervisorPlan.LoadFolder}/{name}", file);
 
         using var events = Fifo.Create(Path.Combine(plan.Folder, CloudHypervisorPlan.Events), user);
         var command = CloudHypervisorArguments.Build(path, plan.HostId, plan.MachineId, DetachedProcess.NumbersFor([events])[0]);

@@ -40,7 +40,8 @@ internal sealed class FirecrackerDriver(
     public string Name => DriverName;
 
     public DriverCapabilities Capabilities =>
-        DriverCapabilities.OwnKernel | DriverCapabilities.Pause | DriverCapabilities.Snapshot | DriverCapabilities.Drives | DriverCapabilities.MemoryReturn;
+        DriverCapabilities.OwnKernel | DriverCapabilities.Pause | DriverCapabilities.Snapshot | DriverCapabilities.Drives | DriverCapabilities.MemoryReturn
+        | DriverCapabilities.IncrementalSnapshot;
 
     public async Task<DriverStatus> GetStatusAsync(CancellationToken cancellationToken)
     {
@@ -77,17 +78,13 @@ internal sealed class FirecrackerDriver(
     {
         var path = ProgramLocator.Require(program);
         var kvm = await probe(cancellationToken);
-        if (plan.Restore is not null)
-            await FirecrackerSnapshot.Files.CheckAsync(plan.Restore, cancellationToken);
+        var saved = plan.Restore is null ? new Dictionary<string, string>() : await FirecrackerSnapshot.Files.OpenAsync(plan.Restore, plan.Folder, cancellationToken);
         var user = plan.Lease.UserId;
         var jailed = ProgramLocator.Find(jailer) is { } found ? new { Program = found, Launch = LaunchOf(plan, path) } : null;
         var folder = new RunFolder(jailed is null ? RunFolder.In(plan.Folder) : JailerArguments.RootOf(jailed.Launch), user);
         folder.AddMachine(plan);
-        if (plan.Restore is not null)
-        {
-            folder.AddReadable(FirecrackerSnapshot.State, Path.Combine(plan.Restore, FirecrackerSnapshot.State));
-            folder.AddReadable(FirecrackerSnapshot.Memory, Path.Combine(plan.Restore, FirecrackerSnapshot.Memory));
-        }
+        foreach (var (name, file) in saved)
+            folder.AddReadable(name, file);
 
         var console = Path.Combine(plan.Folder, FirecrackerPlan.Console);
         using var pipe = Fifo.Create(console, user);

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Microsoft.Win32.SafeHandles;
 using NanoVms.Commands;
 using NanoVms.Images;
 using NanoVms.Snapshots;
@@ -23,12 +24,13 @@ internal sealed record SavedFiles(string SumsFile, IReadOnlyList<string> Names)
     }
 
     /// <summary>Takes what the hypervisor wrote into its folder over into a snapshot's folder.</summary>
+    /// <param name="parent">The folder of a snapshot from which nothing need be copied that is the same there.</param>
     /// <remarks>
     /// The hypervisor is not trusted and the folder is its own: it could put a link to any file of the computer there. So the folder is
     /// first moved to where the hypervisor cannot change anything in it, then looked at.
     /// </remarks>
     /// <exception cref="IOException">A file is missing or is none, or the disk is full.</exception>
-    public async Task TakeAsync(string runFolder, string machineFolder, string folder, CancellationToken cancellationToken)
+    public async Task TakeAsync(string runFolder, string machineFolder, string folder, string? parent, CancellationToken cancellationToken)
     {
         var taken = Path.Combine(machineFolder, $"saved-{Guid.NewGuid():N}");
         Directory.Move(Path.Combine(runFolder, WriteFolder), taken);
@@ -44,10 +46,9 @@ internal sealed record SavedFiles(string SumsFile, IReadOnlyList<string> Names)
                 if (!IsPlainFile(path))
                     throw new IOException($"The hypervisor wrote no file '{name}'.");
                 using var source = File.OpenHandle(path);
-                // Read again by another machine's hypervisor, which has a user of its own; the folder is closed to users.
-                using var copy = File.OpenHandle(Path.Combine(folder, name), FileMode.CreateNew, FileAccess.ReadWrite);
-                sums[name] = await SparseCopy.CopyAsync(source, copy, cancellationToken);
-                File.SetUnixFileMode(copy, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead);
+                var to = Path.Combine(folder, name);
+                using var copy = Create(to);
+                sums[name] = await SnapshotWriter.CopyAsync(new SparseSource(source), copy, to, parent, name, cancellationToken);
                 RandomAccess.FlushToDisk(copy);
             }
 
@@ -59,23 +60,42 @@ internal sealed record SavedFiles(string SumsFile, IReadOnlyList<string> Names)
         }
     }
 
-    /// <summary>Checks that all is as it was written.</summary>
+    /// <summary>Checks that all is as it was written, and puts together in the machine's folder what builds on other snapshots. Returns the path of each file.</summary>
     /// <exception cref="SnapshotException">A file is missing or damaged.</exception>
-    public async Task CheckAsync(string folder, CancellationToken cancellationToken)
+    public async Task<IReadOnlyDictionary<string, string>> OpenAsync(string folder, string machineFolder, CancellationToken cancellationToken)
     {
         var sums = SnapshotSums.Read(folder, SumsFile);
+        var paths = new Dictionary<string, string>();
         try
         {
             foreach (var name in Names)
             {
-                using var file = File.OpenHandle(Path.Combine(folder, name));
-                sums.Check(folder, name, await SparseCopy.SumAsync(file, cancellationToken));
+                using var saved = SparseSource.Open(folder, name);
+                paths[name] = saved.IsWhole ? Path.Combine(folder, name) : Path.Combine(machineFolder, $"restored-{name}");
+                if (saved.IsWhole)
+                {
+                    sums.Check(folder, name, await SparseCopy.SumAsync(saved, cancellationToken));
+                    continue;
+                }
+
+                using var whole = Create(paths[name]);
+                sums.Check(folder, name, await SparseCopy.CopyAsync(saved, whole, cancellationToken));
             }
         }
         catch (IOException e)
         {
             throw new SnapshotException($"Snapshot {folder} cannot be read: {e.Message}", e);
         }
+
+        return paths;
+    }
+
+    /// <summary>Readable by the user of any hypervisor; the folders are closed to users.</summary>
+    private static SafeFileHandle Create(string path)
+    {
+        var file = File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite);
+        File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.OtherRead);
+        return file;
     }
 
     private static uint UserOf(ProcessIdentity process)

@@ -64,7 +64,7 @@ internal abstract class VmmProcess : IHypervisor
     {
         SavedFiles.Prepare(RunFolder, Identity);
         await WriteSnapshotAsync(cancellationToken);
-        await Files.TakeAsync(RunFolder, MachineFolder, folder, cancellationToken);
+        await Files.TakeAsync(RunFolder, MachineFolder, folder, parent, cancellationToken);
     }
 
     public async Task SqueezeAsync(long all, long least, CancellationToken cancellationToken)

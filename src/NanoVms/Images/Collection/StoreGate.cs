@@ -6,7 +6,8 @@ namespace NanoVms.Images.Collection;
 /// </summary>
 internal sealed class StoreGate(string folder)
 {
-    private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(20);
+    /// <summary>Short, because nobody queues: who asks seldom would not get in between others that come again and again.</summary>
+    private static readonly TimeSpan Retry = TimeSpan.FromMilliseconds(1);
 
     private readonly string _path = Path.Combine(folder, "store.lock");
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using NanoVms.Tests.Drivers.OpenApi;
+using NanoVms.Tests.Drivers.Vmm;
 
 namespace NanoVms.Tests.Drivers.CloudHypervisor;
 
@@ -85,6 +86,8 @@ internal sealed class FakeCloudHypervisor() : WireFake("CloudHypervisor/cloud-hy
         var folder = FolderOf(restore.GetProperty("source_url"));
         if (!File.Exists(Path.Combine(folder, "config.json")))
             return Refuse(400, "The VM could not be restored", "config.json cannot be opened");
+        if (File.Exists(Path.Combine(folder, "memory-ranges")) && !FakeMemory.IsWhole(Path.Combine(folder, "memory-ranges")))
+            return Refuse(500, "The VM could not be restored", "the memory is damaged");
         using var document = JsonDocument.Parse(await File.ReadAllTextAsync(Path.Combine(folder, "config.json")));
         _config = document.RootElement.Clone();
         if (TakeTap is not null && FindNetError(restore) is { } wrong)
@@ -144,7 +147,7 @@ internal sealed class FakeCloudHypervisor() : WireFake("CloudHypervisor/cloud-hy
         var folder = FolderOf(snapshot.GetProperty("destination_url"));
         File.WriteAllText(Path.Combine(folder, "config.json"), _config!.Value.GetRawText());
         File.WriteAllText(Path.Combine(folder, "state.json"), "{}");
-        File.WriteAllText(Path.Combine(folder, "memory-ranges"), "memory");
+        FakeMemory.Write(Path.Combine(folder, "memory-ranges"));
         return WireAnswer.Done;
     }
 

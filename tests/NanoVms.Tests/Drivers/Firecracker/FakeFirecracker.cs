@@ -1,5 +1,6 @@
 using System.Text.Json;
 using NanoVms.Tests.Drivers.OpenApi;
+using NanoVms.Tests.Drivers.Vmm;
 
 namespace NanoVms.Tests.Drivers.Firecracker;
 
@@ -125,6 +126,8 @@ internal sealed class FakeFirecracker() : WireFake("Firecracker/firecracker.yaml
             return Refuse(400, "Only one of 'mem_backend' and 'mem_file_path' can be set");
         if (!File.Exists(Native(load.GetProperty("snapshot_path").GetString())))
             return Refuse(400, "Load snapshot error: Failed to open the snapshot file: No such file or directory (os error 2)");
+        if (Starting is not null && !FakeMemory.IsWhole(Native(load.GetProperty("mem_backend").GetProperty("backend_path").GetString())))
+            return Refuse(400, "Load snapshot error: the memory is damaged");
         if (Starting is not null && await Starting(ReadState(load)) is { } reason)
             return Refuse(400, reason);
         State = load.TryGetProperty("resume_vm", out var resume) && resume.GetBoolean() ? "Running" : "Paused";
@@ -133,7 +136,6 @@ internal sealed class FakeFirecracker() : WireFake("Firecracker/firecracker.yaml
 
     private static Dictionary<string, JsonElement> ReadState(JsonElement load)
     {
-        using var memory = File.OpenRead(Native(load.GetProperty("mem_backend").GetProperty("backend_path").GetString()));
         var described = JsonSerializer.Deserialize<Dictionary<string, JsonElement>>(File.ReadAllText(Native(load.GetProperty("snapshot_path").GetString())))!;
         if (load.TryGetProperty("network_overrides", out var cards))
             described["network_overrides"] = cards.Clone();
@@ -151,7 +153,7 @@ internal sealed class FakeFirecracker() : WireFake("Firecracker/firecracker.yaml
         if (State != "Paused")
             return Refuse(400, "Create snapshot error: Cannot save a microVM that is not paused");
         File.WriteAllText(Native(snapshot.GetProperty("snapshot_path").GetString()), JsonSerializer.Serialize(Bodies));
-        File.WriteAllText(Native(snapshot.GetProperty("mem_file_path").GetString()), "memory");
+        FakeMemory.Write(Native(snapshot.GetProperty("mem_file_path").GetString()));
         return WireAnswer.Done;
     }
 }

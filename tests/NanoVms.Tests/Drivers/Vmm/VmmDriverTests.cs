@@ -104,6 +104,37 @@ public sealed class VmmDriverTests
     [Theory]
     [InlineData(Firecracker)]
     [InlineData(CloudHypervisor)]
+    public async Task Save_OnASnapshot_KeepsTheDifferenceAndLoadsTheWhole(string kind)
+    {
+        await using var bed = await VmmTestBed.CreateAsync(kind);
+        var driver = Driver(kind, bed);
+        var (plan, record) = await bed.PlanAsync(kind);
+        var machine = await bed.StartAsync(driver, plan, record);
+        await machine.PauseAsync(None);
+        var (whole, difference) = (Path.Combine(plan.Folder, "whole"), Path.Combine(plan.Folder, "difference"));
+        await SnapshotWriter.WriteAsync(whole, null, plan.DiskPath, record, machine, TimeProvider.System, None);
+        await SnapshotWriter.WriteAsync(difference, whole, plan.DiskPath, record, machine, TimeProvider.System, None);
+        var memory = kind == Firecracker ? "memory" : "memory-ranges";
+        Assert.Equal(FakeMemory.Blocks * FakeMemory.BlockBytes, SparseSource.AllocatedBytes(Path.Combine(whole, memory)));
+        Assert.Equal(FakeMemory.BlockBytes, SparseSource.AllocatedBytes(Path.Combine(difference, memory)));
+
+        var (clonePlan, cloneRecord) = await bed.PlanAsync(kind, difference);
+        var clone = await bed.StartAsync(driver, clonePlan, cloneRecord);
+        await clone.LoadAsync(difference, None);
+        await AssertAgentAsync(clone);
+        Assert.Empty(VmmTestBed.Violations(clonePlan));
+
+        // What it builds on is checked with it.
+        await using (var parent = File.OpenWrite(Path.Combine(whole, memory)))
+            parent.WriteByte(99);
+        var (badPlan, _) = await bed.PlanAsync(kind, difference);
+        using var errors = new ErrorTail();
+        Assert.Contains("damaged", (await Assert.ThrowsAsync<SnapshotException>(() => driver.LaunchAsync(badPlan, errors, None))).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(Firecracker)]
+    [InlineData(CloudHypervisor)]
     public async Task Save_HypervisorPutALink_IsRefused(string kind)
     {
         await using var bed = await VmmTestBed.CreateAsync(kind);

@@ -222,6 +222,8 @@ public sealed class ImageCollectorTests
         using var store = await TestStore.CreateAsync();
         for (var i = 0; i < 8; i++)
             store.Write($"s{i}", $"on: base\nversion: '1'\nfiles: [{{ path: /etc/s, content: '{i}' }}]\n");
+        // An image of its own, so that its layer stays and need not be made of packages.
+        _ = await store.GetAsync("base");
         using var ended = new CancellationTokenSource();
         var collected = 0;
         var collecting = Task.Run(
@@ -230,6 +232,8 @@ public sealed class ImageCollectorTests
                 var other = store.Open();
                 while (!ended.IsCancellationRequested)
                 {
+                    // Pauses, else users would hardly come to their turn.
+                    await Task.Delay(5, CancellationToken.None);
                     // A removal asks for no age: only uses stand in its way.
                     foreach (var image in (await other.ListAsync(Token)).Where(image => image.Reference.StartsWith('s')))
                     {
@@ -246,7 +250,7 @@ public sealed class ImageCollectorTests
                 }
             },
             Token);
-        await Parallel.ForAsync(0, 80, new ParallelOptions { MaxDegreeOfParallelism = 4, CancellationToken = Token }, async (i, _) =>
+        await Parallel.ForAsync(0, 200, new ParallelOptions { MaxDegreeOfParallelism = 4, CancellationToken = Token }, async (i, _) =>
         {
             using var use = store.Store.BeginUse();
             var image = await UseAsync(store, $"s{i % 8}", use);
