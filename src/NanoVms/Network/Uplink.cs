@@ -44,7 +44,8 @@ internal static class Uplink
             "--no-dhcp", "--no-ndp", "--no-ra", "--no-dhcpv6",
             // The outer address would lead to this computer's loopback address, which is let be for names only, and the rules let nothing else there.
             .. asksThisComputer ? (string[])["--dns-forward", Outer.ToString()] : ["--no-map-gw"],
-            // Nothing of the computer's own ports into the namespace; the other way what is published, each at its address.
+            // Nothing of the computer's own ports into the namespace; the other way what is published, each at its address, by the same number:
+            // passt of Debian 12 sends no answers from a port of UDP that it gives another one.
             "--tcp-ns", "none", "--udp-ns", "none",
             .. Ports("--tcp-ports", ports.Where(port => port.Name == "tcp")),
             .. Ports("--udp-ports", ports.Where(port => port.Name == "udp")),
@@ -53,7 +54,7 @@ internal static class Uplink
 
     private static IEnumerable<string> Ports(string option, IEnumerable<PortMapping> ports)
     {
-        var all = ports.Select(port => string.Create(CultureInfo.InvariantCulture, $"{(port.HostAddress is { } address ? address + "/" : "")}{port.HostPort}:{port.GuestPort}"));
+        var all = ports.Select(port => string.Create(CultureInfo.InvariantCulture, $"{(port.HostAddress is { } address ? address + "/" : "")}{port.HostPort}"));
         return all.DefaultIfEmpty("none").SelectMany(value => (string[])[option, value]);
     }
 }

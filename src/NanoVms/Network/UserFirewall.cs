@@ -86,7 +86,7 @@ internal sealed record UserFirewall(GuestLease Guest, IPAddress Gateway, IReadOn
     public static string Replace(IReadOnlyList<IPAddress> own) =>
         $"flush set inet nanovms own\n{(own.Count == 0 ? "" : $"add element inet nanovms own {{ {string.Join(", ", own)} }}\n")}";
 
-    private string Publish(string where) => string.Join("\n    ", Ports.Select(port => (port.Name, port.GuestPort)).Distinct()
-        .GroupBy(port => port.Name)
-        .Select(ports => $"{where} {ports.Key} dport {{ {string.Join(", ", ports.Select(port => port.GuestPort.ToString(CultureInfo.InvariantCulture)))} }} dnat ip to {Guest.Address}"));
+    /// <summary>The numbers are the computer's until here.</summary>
+    private string Publish(string where) => string.Join("\n    ", Ports.Select(port => (port.Name, port.HostPort, port.GuestPort)).Distinct()
+        .Select(port => string.Create(CultureInfo.InvariantCulture, $"{where} {port.Name} dport {port.HostPort} dnat ip to {Guest.Address}:{port.GuestPort}")));
 }

@@ -14,7 +14,7 @@ public class PrivateNameTests(RunningPlatform platform)
         http.createServer((q, r) => {
           const url = new URL(q.url, 'http://x').searchParams.get('of');
           if (!url) return r.end('web');
-          http.get(url, { agent: false, timeout: 3000 }, a => a.pipe(r)).on('error', e => r.end('error ' + e.code)).on('timeout', function () { this.destroy() });
+          http.get(url, { agent: false, timeout: 10000 }, a => a.pipe(r)).on('error', e => r.end('error ' + e.code)).on('timeout', function () { this.destroy() });
         }).listen(process.env.PORT);
         """;
 

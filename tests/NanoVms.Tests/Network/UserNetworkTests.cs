@@ -18,7 +18,7 @@ public sealed class UserNetworkTests
 
         Assert.Equal("pasta", command.Program);
         var line = string.Join(' ', command.Arguments);
-        Assert.Contains("--tcp-ports 8080:80 --tcp-ports 127.0.0.1/8443:443 --udp-ports 5353:53 42", line, StringComparison.Ordinal);
+        Assert.Contains("--tcp-ports 8080 --tcp-ports 127.0.0.1/8443 --udp-ports 5353 42", line, StringComparison.Ordinal);
         Assert.Contains("--tcp-ns none --udp-ns none", line, StringComparison.Ordinal);
         Assert.Contains("--no-map-gw", command.Arguments);
         Assert.Contains(command.Arguments, argument => argument.StartsWith(UserNetwork.MarkOf("/m"), StringComparison.Ordinal));
@@ -37,7 +37,7 @@ public sealed class UserNetworkTests
         foreach (var network in Firewall.Forbidden.Append("203.0.113.9"))
             Assert.Contains(network, rules, StringComparison.Ordinal);
         Assert.Contains("dnat ip to 192.0.2.53:53", rules, StringComparison.Ordinal);
-        Assert.Contains("tcp dport { 80 } dnat ip to 10.77.0.2", rules, StringComparison.Ordinal);
+        Assert.Contains("tcp dport 8080 dnat ip to 10.77.0.2:80", rules, StringComparison.Ordinal);
         Assert.Equal("flush set inet nanovms own\n", UserFirewall.Replace([]));
     }
 

@@ -15,6 +15,8 @@ internal static class UserHostChild
     /// <summary>What every machine runs.</summary>
     private const string Servers = "for port in 80 81; do while true; do echo guest | nc -l -p $port >/dev/null; done & done; sleep 1000";
 
+    private const string UdpServer = "exec perl -MIO::Socket::INET -e '$s = IO::Socket::INET->new(LocalPort => 90, Proto => \"udp\"); while (defined $s->recv($m, 99)) { $s->send(\"heard $m\") }'";
+
     /// <param name="home">Holds the user's files: kernel, initramfs and layer are there, machines and cache come.</param>
     public static async Task<int> RunAsync(string home)
     {
@@ -62,6 +64,9 @@ internal static class UserHostChild
                     return await StartAsync(host, spec with { Ports = [.. ports.Split(',', StringSplitOptions.RemoveEmptyEntries).Select(ParsePort)] });
                 case ["start"]:
                     return await StartAsync(host, spec);
+                case ["udp", var layerAndPorts]:
+                    var (layer, published) = (layerAndPorts.Split(' ')[0], layerAndPorts.Split(' ')[1]);
+                    return await StartAsync(host, spec with { MemoryMiB = 128, Layers = [layer], Ports = [.. published.Split(',').Select(ParsePort)] }, UdpServer);
                 case ["alone"]:
                     return await StartAsync(host, spec with { Network = NetworkMode.None });
                 case ["impossible"]:
@@ -104,9 +109,9 @@ internal static class UserHostChild
         }
     }
 
-    private static async Task<string> StartAsync(MachineHost host, MachineSpec spec)
+    private static async Task<string> StartAsync(MachineHost host, MachineSpec spec, string script = Servers)
     {
-        var machine = await host.StartAsync(spec, TestHost.Shell(Servers), CancellationToken.None);
+        var machine = await host.StartAsync(spec, TestHost.Shell(script), CancellationToken.None);
         return string.Create(CultureInfo.InvariantCulture, $"started {machine.Id} {machine.Address} {machine.Timings.ProcessStart.TotalMilliseconds:0} {machine.Timings.AgentReady.TotalMilliseconds:0}");
     }
 

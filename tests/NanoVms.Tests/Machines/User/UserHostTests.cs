@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using NanoVms.Commands;
+using NanoVms.Images;
 using NanoVms.Tests.Network;
 
 namespace NanoVms.Tests.Machines.User;
@@ -187,6 +188,20 @@ public sealed class UserHostTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Port_OfUdp_LeadsToTheMachine()
+    {
+        var image = await new ImageStore().GetStackAsync("base", null, TestContext.Current.CancellationToken);
+        Assert.StartsWith("started ", await _host.AskAsync($"udp {image.Layers[0]} 127.0.0.1/18090:90/udp,{Own}/18091:90/udp"), StringComparison.Ordinal);
+
+        Assert.Equal("heard one", await AskSoonAsync(_computer, "127.0.0.1", 18090, "one"));
+        Assert.Equal("heard two", await AskSoonAsync(_computer, Own, 18091, "two"));
+        Assert.Equal("heard three", await AskSoonAsync(_world, Own, 18091, "three"));
+        Assert.Null(await AskAsync(_world, Own, 18090, "four"));
+        Assert.Equal("stopped", await _host.AskAsync("stop"));
+        await LeavesNothingAsync();
+    }
+
+    [Fact]
     public async Task WhatTakesRoot_IsRefusedBySayingSo()
     {
         var refused = await _host.AskAsync("impossible");
@@ -269,6 +284,33 @@ public sealed class UserHostTests : IAsyncLifetime
         }
 
         return text;
+    }
+
+    /// <summary>Until the guest's program listens.</summary>
+    private static async Task<string?> AskSoonAsync(TestNamespace from, string address, int port, string question)
+    {
+        string? answer = null;
+        for (var tries = 0; tries < 10 && answer is null; tries++)
+            answer = await AskAsync(from, address, port, question);
+        return answer;
+    }
+
+    /// <summary>A datagram and its answer; null for none.</summary>
+    private static async Task<string?> AskAsync(TestNamespace from, string address, int port, string question)
+    {
+        using var socket = from.CreateSocket(SocketType.Dgram);
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(1));
+        try
+        {
+            await socket.ConnectAsync(IPAddress.Parse(address), port, limit.Token);
+            _ = await socket.SendAsync(Encoding.ASCII.GetBytes(question), limit.Token);
+            var buffer = new byte[100];
+            return Encoding.ASCII.GetString(buffer, 0, await socket.ReceiveAsync(buffer, limit.Token));
+        }
+        catch (Exception e) when (e is SocketException or OperationCanceledException)
+        {
+            return null;
+        }
     }
 
     /// <summary>Null when nobody answers.</summary>
