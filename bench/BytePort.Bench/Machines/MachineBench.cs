@@ -69,11 +69,18 @@ internal static class MachineBench
                 Console.WriteLine("| our microVM with the small kernel: not built here (`byteport image build kernel`) | | | | |");
             Row("our microVM with the Node stack to main process", Median(mains), reference);
             Row("our microVM with the Node stack to first HTTP answer", Median(answers), reference);
-            var (agentOnly, withNode) = (await WeighAsync(host, bare, null), await WeighAsync(host, web, NodeServer(node)));
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"\n| Idle machine of {MemoryMiB} MiB, each of {Together} | PSS of its hypervisor | Processor |"));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"\n| Idle machine of {MemoryMiB} MiB | PSS of its hypervisor | Processor |"));
             Console.WriteLine("|---|---|---|");
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| agent only | {agentOnly.Megabytes:0} MB | {agentOnly.Percent:0.0} % |"));
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| Node HTTP server | {withNode.Megabytes:0} MB | {withNode.Percent:0.0} % |"));
+            foreach (var (kernelName, files) in new[] { ("small kernel", small), ("Debian's kernel", boot) })
+            {
+                if (files is null)
+                    continue;
+                next = files;
+                Weigh($"{kernelName}, agent only, each of {Together}", await WeighAsync(host, bare, null, Together));
+                Weigh($"{kernelName}, Node HTTP server, the only one", await WeighAsync(host, web, NodeServer(node), 1));
+                Weigh($"{kernelName}, Node HTTP server, each of {Together}", await WeighAsync(host, web, NodeServer(node), Together));
+            }
+
             return 0;
         }
         finally
@@ -129,9 +136,9 @@ internal static class MachineBench
     }
 
     /// <summary>Several at once, as they are in use: pages of kernel and program that they share count once for all.</summary>
-    private static async Task<(double Megabytes, double Percent)> WeighAsync(MachineHost host, MachineSpec spec, ProcessSpec? main)
+    private static async Task<(double Megabytes, double Percent)> WeighAsync(MachineHost host, MachineSpec spec, ProcessSpec? main, int count)
     {
-        var machines = await Task.WhenAll(Enumerable.Range(0, Together).Select(_ => host.StartAsync(spec, main, CancellationToken.None)));
+        var machines = await Task.WhenAll(Enumerable.Range(0, count).Select(_ => host.StartAsync(spec, main, CancellationToken.None)));
         if (main is not null)
             await Task.WhenAll(machines.Select(AwaitAnswerAsync));
         await Task.Delay(Settle);
@@ -139,11 +146,14 @@ internal static class MachineBench
         var clock = Stopwatch.StartNew();
         var before = hypervisors.Select(h => h.ProcessorTime.TotalSeconds).Sum();
         await Task.Delay(Settle);
-        var percent = 100 * (hypervisors.Select(h => h.ProcessorTime.TotalSeconds).Sum() - before) / clock.Elapsed.TotalSeconds / Together;
+        var percent = 100 * (hypervisors.Select(h => h.ProcessorTime.TotalSeconds).Sum() - before) / clock.Elapsed.TotalSeconds / count;
         var weight = hypervisors.Average(h => h.Megabytes);
         await Task.WhenAll(machines.Select(machine => machine.StopAsync(TimeSpan.Zero, CancellationToken.None)));
         return (weight, percent);
     }
+
+    private static void Weigh(string name, (double Megabytes, double Percent) weight) =>
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {name} | {weight.Megabytes:0} MB | {weight.Percent:0.0} % |"));
 
     private static Boot Median(List<Boot> boots) =>
         new(boots.Select(b => b.Time).Order().ElementAt(boots.Count / 2), boots.Select(b => b.Processor).Order().ElementAt(boots.Count / 2));

@@ -215,7 +215,7 @@ internal static partial class Jail
         else if (!Path.Exists(place))
         {
             _ = Directory.CreateDirectory(Path.GetDirectoryName(place)!);
-            File.WriteAllBytes(place, []);
+            Mounting.MakeFile(place);
         }
 
         Mounting.Mount(path, place, null, Mounting.Bind, null);

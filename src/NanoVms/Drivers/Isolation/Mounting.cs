@@ -31,6 +31,7 @@ internal static unsafe partial class Mounting
     private const int Detach = 2;
     private const int BlockDevice = 0x6000;
     private const int CharacterDevice = 0x2000;
+    private const int RegularFile = 0x8000;
     private const uint OwnerOnly = 0x180;
 
     /// <summary>Gives this thread mounts of its own, which end with it and with what it starts; unmounts of the computer still reach it.</summary>
@@ -71,6 +72,12 @@ internal static unsafe partial class Mounting
         Check(MakeNode(path, CharacterDevice | OwnerOnly, TapDevice), $"make the device {path}");
         ChangeOwner(path, owner);
     }
+
+    /// <summary>
+    /// An empty file that was never open. A program that this process starts meanwhile holds what is open until it runs, and a mount
+    /// with a file that is open for writing cannot be made read-only.
+    /// </summary>
+    public static void MakeFile(string path) => Check(MakeNode(path, RegularFile | OwnerOnly, 0), $"make the file {path}");
 
     public static void ChangeOwner(string path, uint owner) => Check(ChangeOwnerCall(path, owner, owner), $"give {path} to user {owner}");
 
