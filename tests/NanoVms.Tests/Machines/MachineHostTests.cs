@@ -210,7 +210,7 @@ public sealed class MachineHostTests
     public async Task Start_AndStop_ManyTimes_LeavesNothing()
     {
         await using var test = await TestHost.OpenAsync();
-        var cycles = int.Parse(Environment.GetEnvironmentVariable("NANOVMS_CYCLES") ?? "5", CultureInfo.InvariantCulture);
+        var cycles = int.Parse(Environment.GetEnvironmentVariable("NANOVMS_CYCLES") ?? "10", CultureInfo.InvariantCulture);
         var descriptors = 0;
         for (var i = 0; i < cycles; i++)
         {

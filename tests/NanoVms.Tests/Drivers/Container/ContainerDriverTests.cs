@@ -303,7 +303,7 @@ public sealed class ContainerDriverTests
     public async Task Start_AndStop_ManyTimes_LeavesNothing()
     {
         await using var test = await OpenAsync();
-        var cycles = int.Parse(Environment.GetEnvironmentVariable("NANOVMS_CYCLES") ?? "30", CultureInfo.InvariantCulture);
+        var cycles = int.Parse(Environment.GetEnvironmentVariable("NANOVMS_CYCLES") ?? "200", CultureInfo.InvariantCulture);
         var descriptors = 0;
         for (var i = 0; i < cycles; i++)
         {
