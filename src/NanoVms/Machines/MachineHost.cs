@@ -316,6 +316,8 @@ public sealed class MachineHost : IAsyncDisposable
         var agent = new AgentLink(parts.Record.Id, hypervisor, _context.Logger, _context.Time);
         var life = Add(new MachineLife(_context, parts, hypervisor, agent, () => Forget(parts.Record.Id)));
         var state = await MachineFolder.ConnectAsync(hypervisor, _context.Time, cancellationToken);
+        // It may have been waking.
+        _context.CgroupOf(parts.Record.Id).Favor(starting: false);
         if (parts.Record.IsSaving)
             state = await new MachineSaving(_context, parts, life, hypervisor).GoOnAsync(state);
         life.Follow(state);

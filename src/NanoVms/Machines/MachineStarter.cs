@@ -153,6 +153,7 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
                 : MachineDisk.RestoreAsync(disk, restore.Folder, restore.Snapshot, cancellationToken);
             var plugging = record.Spec.Network == NetworkMode.Nat ? PlugAsync() : Task.CompletedTask;
             cgroup.Create(start.Driver.MemoryLimit(record.Spec, record.Accelerated));
+            cgroup.Favor(starting: true);
             // With a kernel of its own a guest has no more processors than it was given; else it would have all.
             if (!hasKernel)
                 cgroup.LimitCpu(record.Spec.Cpus);
@@ -262,10 +263,12 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
     {
         var card = parts.Cards.Count == 0 ? null : parts.Cards[0];
         var network = card?.Guest;
+        var cgroup = context.CgroupOf(parts.Record.Id);
         if (start is MachineBoot boot)
         {
             await TellCardsAsync(agent, parts, cancellationToken);
             await ConfigureAsync(agent, boot, network, cancellationToken);
+            cgroup.Favor(starting: false);
             booted();
             await TellNamesAsync(agent, parts, cancellationToken);
             await new MachineSettingUp(boot.Spec, boot.Setup).RunAsync(agent, cancellationToken);
@@ -275,6 +278,7 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
         else if (start.IsAwaking)
         {
             await agent.ThawAsync(new ThawConfig { UtcNow = context.Time.GetUtcNow(), RandomSeed = RandomNumberGenerator.GetBytes(SeedBytes) }, cancellationToken);
+            cgroup.Favor(starting: false);
             await TellNamesAsync(agent, parts, cancellationToken);
         }
         else
@@ -291,6 +295,7 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
                     NewIdentity = true,
                 },
                 cancellationToken);
+            cgroup.Favor(starting: false);
             await TellCardsAsync(agent, parts, cancellationToken);
             await TellNamesAsync(agent, parts, cancellationToken);
         }

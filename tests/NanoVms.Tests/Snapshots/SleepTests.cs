@@ -38,6 +38,7 @@ public sealed class SleepTests
 
         var clock = Stopwatch.StartNew();
         await machine.WakeAsync(null, CancellationToken.None);
+        MachineHostTests.AssertNotFavored(test, machine);
         TestContext.Current.SendDiagnosticMessage("awake in {0:0} ms, {1}", clock.Elapsed.TotalMilliseconds, machine.Timings);
         Assert.Equal((MachineState.Running, address, id), (machine.State, machine.Address, machine.Id));
         var (_, said) = await TestHost.RunAsync(machine, $"cat /mark; ip -4 -o addr show dev eth0 | grep -o 'inet [0-9.]*'; date +%s");

@@ -76,6 +76,7 @@ public sealed class SnapshotTests : IDisposable
         await machine.StopAsync(TimeSpan.Zero, CancellationToken.None);
 
         var restored = await test.Host.RestoreAsync(second.Folder, null, CancellationToken.None);
+        MachineHostTests.AssertNotFavored(test, restored);
         Assert.Equal("later", (await TestHost.RunAsync(restored, "cat /mark")).Output);
         var third = await restored.SnapshotAsync(Path.Combine(_folder, "three"), second.Folder, CancellationToken.None);
         Assert.Equal("later", (await TestHost.RunAsync(await test.Host.RestoreAsync(third.Folder, null, CancellationToken.None), "cat /mark")).Output);

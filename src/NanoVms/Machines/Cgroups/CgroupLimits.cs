@@ -28,6 +28,10 @@ internal static class CgroupLimits
             : [("cpu.cfs_period_us", Text(period)), ("cpu.cfs_quota_us", quota ?? "-1")];
     }
 
+    /// <summary>The part of busy processors, in parts of what others have.</summary>
+    public static IEnumerable<(string File, string Content)> CpuWeight(int version, int weight) =>
+        version == 2 ? [("cpu.weight", Text(100 * weight))] : [("cpu.shares", Text(1024 * weight))];
+
     /// <param name="device">Of a whole disk, as <c>254:0</c>.</param>
     public static IEnumerable<(string File, string Content)> Io(int version, string device, IoLimits limits)
     {

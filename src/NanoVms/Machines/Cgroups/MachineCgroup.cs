@@ -12,6 +12,7 @@ internal sealed class MachineCgroup(CgroupLayout layout, string hostId, string m
 {
     private const string Parent = "byteport";
     private const int MaxTasks = 512;
+    private const int StartingWeight = 8;
 
     /// <summary>How the path of every group of a machine begins.</summary>
     public const string Root = $"/{Parent}/";
@@ -40,6 +41,12 @@ internal sealed class MachineCgroup(CgroupLayout layout, string hostId, string m
 
     /// <summary>Host processors' worth of time from now on; null for no limit.</summary>
     public void LimitCpu(double? cpus) => Apply("cpu", root => CgroupLimits.Cpu(root.Version, cpus));
+
+    /// <summary>
+    /// Whether the machine goes before others on busy processors: while it starts, when nothing of a tenant's runs in it yet. Else those of
+    /// several that are up first would hold up the others.
+    /// </summary>
+    public void Favor(bool starting) => Apply("cpu", root => CgroupLimits.CpuWeight(root.Version, starting ? StartingWeight : 1));
 
     /// <summary>What it may read and write of the disks that hold these files.</summary>
     public void LimitIo(IoLimits limits, IEnumerable<string> paths)

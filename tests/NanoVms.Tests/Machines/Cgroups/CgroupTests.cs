@@ -60,6 +60,12 @@ public sealed class CgroupTests
         Assert.Equal(expected, string.Join(' ', CgroupLimits.Cpu(version, limit).Select(l => $"{l.File}={l.Content}")));
 
     [Theory]
+    [InlineData(1, 8, "cpu.shares=8192")]
+    [InlineData(2, 1, "cpu.weight=100")]
+    public void CpuWeight_OfEachVersion(int version, int weight, string expected) =>
+        Assert.Equal(expected, string.Join(' ', CgroupLimits.CpuWeight(version, weight).Select(l => $"{l.File}={l.Content}")));
+
+    [Theory]
     [InlineData(1, "blkio.throttle.read_bps_device=254:0 1000000|blkio.throttle.write_iops_device=254:0 50")]
     [InlineData(2, "io.max=254:0 rbps=1000000 wiops=50")]
     public void Io_Limits_AreWhatTheKernelWants(int version, string expected) =>
