@@ -86,7 +86,8 @@ internal sealed record Machine(
     string? Template = null,
     bool NestedVirtualization = false,
     MachineLimits? Limits = null,
-    string? Reason = null);
+    string? Reason = null,
+    string? BootedInstead = null);
 
 /// <summary>A machine by itself as it is wanted; what is null is the server's choice.</summary>
 internal sealed record SpawnRequest(

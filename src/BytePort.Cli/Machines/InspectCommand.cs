@@ -33,6 +33,7 @@ internal static class InspectCommand
         ["description", machine.Description ?? ""],
         ["state", machine.State],
         ["reason", machine.Reason ?? ""],
+        ["booted instead", machine.BootedInstead ?? ""],
         ["project", machine.Project ?? ""],
         ["service", machine.Service ?? ""],
         ["image", machine.Image ?? ""],

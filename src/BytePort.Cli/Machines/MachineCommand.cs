@@ -43,6 +43,13 @@ internal static class MachineCommand
 
     public static string PathOf(string id) => $"api/v1/machines/{Uri.EscapeDataString(id)}";
 
+    /// <summary>What was saved is lost, and a machine that booted is there: nobody should have to find out by himself.</summary>
+    public static void NoteBoot(CliHost host, Machine machine)
+    {
+        if (machine.BootedInstead is { } reason)
+            host.Note($"{machine.Id} was booted with its saved disk instead: {reason}");
+    }
+
     private static Command CreateList(CliHost host)
     {
         var command = new Command("ls", "List the machines by themselves.");
@@ -109,6 +116,8 @@ internal static class MachineCommand
                 host.Json(machine, ApiJson.Default.Machine);
             else
                 host.Note($"{machine.Id} is {machine.State}.");
+            if (name == "wake")
+                NoteBoot(host, machine);
             return ExitCode.Ok;
         });
         return command;

@@ -109,6 +109,8 @@ internal static class SnapshotCommands
     {
         using var content = JsonContent.Create(new RestoreRequest(name, count), ApiJson.Default.RestoreRequest);
         var machines = (await client.PostAsync($"{PathOf(snapshot)}/restore", content, ApiJson.Default.PageMachine, AnswerTime, cancellationToken)).Items;
+        foreach (var machine in machines)
+            MachineCommand.NoteBoot(host, machine);
         if (arguments.Json)
             host.Json(machines, ApiJson.Default.IReadOnlyListMachine);
         else

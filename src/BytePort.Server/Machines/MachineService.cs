@@ -131,7 +131,10 @@ internal sealed class MachineService(
         await WithFaultsAsync(machine, () => machine.SnapshotAsync(folder, parent, cancellationToken));
     }
 
-    /// <summary>Starts a machine from a snapshot of a machine by itself. Ports of the host stay with the machine that has them.</summary>
+    /// <summary>
+    /// Starts a machine from a snapshot of a machine by itself, or with its disk when its memory is damaged. Ports of the host stay with the
+    /// machine that has them.
+    /// </summary>
     /// <exception cref="MachineFaultException">It could not be started.</exception>
     public async Task<Machine> RestoreAsync(Guid team, string folder, string? name, CancellationToken cancellationToken)
     {
@@ -154,6 +157,7 @@ internal sealed class MachineService(
                         [RequestLabel] = JsonSerializer.Serialize(JsonSerializer.Deserialize<MachineRequest>(spec.Labels[RequestLabel], Json)! with { Name = name ?? spec.Name, Ports = new Dictionary<int, int>() }, Json),
                     },
                 },
+                MainOf(MachineSnapshot.Read(folder).Spec),
                 cancellationToken));
             logs.Follow(machine);
             Log.Spawned(logger, machine.Id, machine.Spec.Name, team);
@@ -209,8 +213,7 @@ internal sealed class MachineService(
     public async Task<Machine> WakeAsync(Guid team, string id, CancellationToken cancellationToken)
     {
         var machine = Get(team, id);
-        var main = machine.Spec.Labels.GetValueOrDefault(MainLabel) is { } text ? JsonSerializer.Deserialize<ProcessSpec>(text, Json)! with { Environment = EnvironmentOf(machine) } : null;
-        await WithFaultsAsync(machine, () => machine.WakeAsync(main, cancellationToken));
+        await WithFaultsAsync(machine, () => machine.WakeAsync(MainOf(machine.Spec), cancellationToken));
         return machine;
     }
 
@@ -238,7 +241,7 @@ internal sealed class MachineService(
     public async Task<GuestProcess> ExecAsync(Guid team, string id, ProcessSpec process, CancellationToken cancellationToken)
     {
         var machine = Get(team, id);
-        var environment = EnvironmentOf(machine);
+        var environment = EnvironmentOf(machine.Spec);
         foreach (var (name, value) in process.Environment)
             environment[name] = value;
         GuestProcess? started = null;
@@ -253,8 +256,13 @@ internal sealed class MachineService(
         failure.Message,
         failure);
 
-    private static Dictionary<string, string> EnvironmentOf(Machine machine) =>
-        JsonSerializer.Deserialize<Dictionary<string, string>>(machine.Spec.Labels[EnvironmentLabel], Json)!;
+    private static Dictionary<string, string> EnvironmentOf(MachineSpec spec) =>
+        JsonSerializer.Deserialize<Dictionary<string, string>>(spec.Labels[EnvironmentLabel], Json)!;
+
+    /// <summary>What a machine by itself runs, should it have to boot again; null for one that was not told.</summary>
+    private static ProcessSpec? MainOf(MachineSpec spec) => spec.Labels.GetValueOrDefault(MainLabel) is { } text
+        ? JsonSerializer.Deserialize<ProcessSpec>(text, Json)! with { Environment = EnvironmentOf(spec) }
+        : null;
 
     private async Task RemoveAsync(Machine machine, TimeSpan grace)
     {

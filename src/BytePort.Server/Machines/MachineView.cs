@@ -14,6 +14,7 @@ namespace BytePort.Server.Machines;
 /// <param name="NestedVirtualization">The guest can run machines itself.</param>
 /// <param name="Limits">The most that it may move in a second, where somebody asked; else it is as the platform allows.</param>
 /// <param name="Reason">Why it failed.</param>
+/// <param name="BootedInstead">What was damaged of that which it was to go on from; it was booted with its disk instead. Null for others.</param>
 internal sealed record MachineView(
     string Id,
     string Name,
@@ -36,7 +37,8 @@ internal sealed record MachineView(
     string? Template,
     bool NestedVirtualization,
     MachineLimits Limits,
-    string? Reason)
+    string? Reason,
+    string? BootedInstead)
 {
     /// <summary>A machine by itself.</summary>
     public static MachineView Of(Machine machine) => Of(machine, null);
@@ -85,7 +87,8 @@ internal sealed record MachineView(
             request?.Template,
             machine.Spec.NestedVirtualization,
             SpecLimits.Of(machine.Spec),
-            machine.FailureReason);
+            machine.FailureReason,
+            machine.BootedInstead);
     }
 
     private sealed record Row(Guid Id, string Service, int Restarts, InstanceState State, string Project, int Number);

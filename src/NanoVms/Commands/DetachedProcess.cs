@@ -39,9 +39,8 @@ internal static unsafe partial class DetachedProcess
     /// <summary>The same with numbers that the caller chose: given one after the other, so that none may be the source of a later one.</summary>
     public static ProcessIdentity Start(Command command, IReadOnlyList<SafeHandle> handles, int[] numbers, SafeHandle error)
     {
-        var id = Spawn(command, handles, numbers, null, error);
-        // The child cannot be reaped by anyone else, so the number is still its own even if it ended already.
-        return ProcessIdentity.Of(id) ?? throw Ended(id, command);
+        // One that ends at once is told apart by whoever waits for it, who can say what it wrote.
+        return ProcessIdentity.OfChild(Spawn(command, handles, numbers, null, error));
     }
 
     /// <summary>
@@ -147,13 +146,6 @@ internal static unsafe partial class DetachedProcess
         byte* nothing = null;
         // SAFETY: a program without a name is refused; nothing is started.
         _ = PosixSpawn(&id, &none, null, null, &nothing, &nothing);
-    }
-
-    internal static CommandException Ended(int id, Command command)
-    {
-        int status;
-        _ = WaitPid(id, &status, NoHang);
-        return new CommandException($"'{command}' ended at once.", command.Program, CommandFailure.NotStarted);
     }
 
     internal static void Check(int errorNumber, Command command)

@@ -18,6 +18,12 @@ public sealed partial record ProcessIdentity(int Id, long StartTicks, string Boo
     /// <summary>Null when there is no such process, or only its exit code is left.</summary>
     public static ProcessIdentity? Of(int id) => ReadStartTicks(id) is { } ticks ? new ProcessIdentity(id, ticks, CurrentBoot.Value) : null;
 
+    /// <summary>A child of this process that nobody has waited for, so that its number is its own even if it has ended.</summary>
+    internal static ProcessIdentity OfChild(int id) => new(
+        id,
+        ReadStartTicks(id, alsoEnded: true) ?? throw new InvalidOperationException($"Process {id.ToString(CultureInfo.InvariantCulture)} is no child of this one."),
+        CurrentBoot.Value);
+
     [JsonIgnore]
     public bool IsAlive => BootId == CurrentBoot.Value && ReadStartTicks(Id) == StartTicks;
 
@@ -70,7 +76,7 @@ public sealed partial record ProcessIdentity(int Id, long StartTicks, string Boo
         ? $"ended with exit code {((waitStatus >> 8) & 0xff).ToString(CultureInfo.InvariantCulture)}"
         : $"was killed by signal {(waitStatus & 0x7f).ToString(CultureInfo.InvariantCulture)}";
 
-    private static long? ReadStartTicks(int id)
+    private static long? ReadStartTicks(int id, bool alsoEnded = false)
     {
         string stat;
         try
@@ -84,7 +90,7 @@ public sealed partial record ProcessIdentity(int Id, long StartTicks, string Boo
 
         // "PID (NAME) STATE PPID …": the name may hold spaces and parentheses, so fields are counted from the last one.
         var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
-        return fields.Length > 19 && fields[0] is not ("Z" or "X") ? long.Parse(fields[19], CultureInfo.InvariantCulture) : null;
+        return fields.Length > 19 && (alsoEnded || fields[0] is not ("Z" or "X")) ? long.Parse(fields[19], CultureInfo.InvariantCulture) : null;
     }
 
     /// <summary>kill(2): 0, or -1 when there is no such process.</summary>

@@ -42,6 +42,9 @@ public sealed class Machine
     /// <summary>Why it is <see cref="MachineState.Failed"/>; null otherwise.</summary>
     public string? FailureReason => _life.Record.FailureReason;
 
+    /// <summary>Why it was booted, with its disk, where it was to go on from what was saved: what of that is damaged. Null when it was not.</summary>
+    public string? BootedInstead => _life.Record.BootedInstead;
+
     public MachineTimings Timings => _life.Record.Timings;
 
     /// <summary>The main process's end or the machine's, whichever is first. Completes once and never fails.</summary>

@@ -124,7 +124,14 @@ public sealed class MachineHost : IAsyncDisposable
     /// <param name="change">What is different from the saved machine: name, labels, owner, hosts and limits may be, hardware and layers may not.</param>
     /// <exception cref="SnapshotException">There is no snapshot in the folder.</exception>
     /// <exception cref="MachineException">It did not come up, for example because the snapshot is damaged. Nothing of it is left, as after a cancellation.</exception>
-    public async Task<Machine> RestoreAsync(string folder, Func<MachineSpec, MachineSpec>? change, CancellationToken cancellationToken)
+    public Task<Machine> RestoreAsync(string folder, Func<MachineSpec, MachineSpec>? change, CancellationToken cancellationToken) =>
+        RestoreAsync(folder, change, null, cancellationToken);
+
+    /// <summary>The same; should what was saved of its memory be damaged, it boots with its saved disk, and <see cref="Machine.BootedInstead"/> says why.</summary>
+    /// <param name="main">What a machine that boots runs; null to refuse what is damaged.</param>
+    /// <exception cref="SnapshotException">As of the other.</exception>
+    /// <exception cref="MachineException">As of the other; also when the disk is damaged.</exception>
+    public async Task<Machine> RestoreAsync(string folder, Func<MachineSpec, MachineSpec>? change, ProcessSpec? main, CancellationToken cancellationToken)
     {
         var snapshot = SnapshotManifest.Read(folder);
         // What two machines must not share stays with the saved one.
@@ -134,7 +141,16 @@ public sealed class MachineHost : IAsyncDisposable
             || spec.MachineType != saved.MachineType
             || spec.Network != saved.Network || !spec.Networks.SequenceEqual(saved.Networks) || !spec.Layers.SequenceEqual(saved.Layers) || !spec.Drives.SequenceEqual(saved.Drives))
             throw new MachineException($"Snapshot {folder} cannot become another machine: processors, memory, disk, layers, drives, network and driver stay as they were saved.");
-        return await BringUpAsync(spec, (driver, boot) => new MachineRestore(driver, spec, boot, folder, snapshot), cancellationToken);
+        try
+        {
+            return await BringUpAsync(spec, (driver, boot) => new MachineRestore(driver, spec, boot, folder, snapshot), cancellationToken);
+        }
+        catch (MachineException e) when (e.InnerException is SnapshotException damage && main is not null)
+        {
+            Log.BootedInstead(_context.Logger, folder, spec.Name, e.Message);
+            return await BringUpAsync(
+                spec, (driver, boot) => new MachineBoot(driver, spec, boot, main) { Instead = new MachineBootInstead(folder, snapshot, damage.Message) }, cancellationToken);
+        }
     }
 
     private Task<Machine> BringUpAsync(MachineSpec spec, Func<IMachineDriver, BootFiles, MachineStart> start, CancellationToken cancellationToken)

@@ -80,6 +80,9 @@ internal sealed record MachineRecord
 
     public string? FailureReason { get; init; }
 
+    /// <summary>Why it was booted where it was to go on from what was saved; null when it was not.</summary>
+    public string? BootedInstead { get; init; }
+
     /// <summary>How the main process or the machine ended, once that is known.</summary>
     public ProcessExit? Exit { get; init; }
 }

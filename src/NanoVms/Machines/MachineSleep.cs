@@ -50,10 +50,10 @@ internal sealed class MachineSleep(
             // From here on not canceled: who left in the middle would end a machine that is going on already.
             return await WakeAsync(life, driver, files);
         }
-        catch (MachineException e) when (e.InnerException is SnapshotException && main is not null)
+        catch (MachineException e) when (e.InnerException is SnapshotException damage && main is not null)
         {
             Log.BootedInstead(context.Logger, record.Id, record.Spec.Name, e.Message);
-            life.Parts.Update(r => r with { OutputBefore = r.OutputAsleep });
+            life.Parts.Update(r => r with { OutputBefore = r.OutputAsleep, BootedInstead = damage.Message });
             return await BringUpAsync(life, new MachineBoot(driver, record.Spec, files, main) { IsAwaking = true });
         }
         finally

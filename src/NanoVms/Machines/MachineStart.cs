@@ -18,7 +18,14 @@ internal abstract record MachineStart(IMachineDriver Driver, MachineSpec Spec, B
 internal sealed record MachineBoot(IMachineDriver Driver, MachineSpec Spec, BootFiles Boot, ProcessSpec? Main, MachineSetup? Setup = null) : MachineStart(Driver, Spec, Boot)
 {
     public override bool HasMain => Main is not null;
+
+    /// <summary>What it was to go on from, had that not been damaged; null for a boot that was wanted.</summary>
+    public MachineBootInstead? Instead { get; init; }
 }
+
+/// <param name="Folder">The snapshot whose disk it has.</param>
+/// <param name="Reason">What is damaged.</param>
+internal sealed record MachineBootInstead(string Folder, SnapshotManifest Snapshot, string Reason);
 
 /// <param name="Folder">The snapshot's.</param>
 internal sealed record MachineRestore(IMachineDriver Driver, MachineSpec Spec, BootFiles Boot, string Folder, SnapshotManifest Snapshot)

@@ -55,6 +55,7 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
             Accelerated = status.Accelerated,
             Place = place,
             HasMain = start.HasMain,
+            BootedInstead = (start as MachineBoot)?.Instead?.Reason,
             StartedAt = context.Time.GetUtcNow(),
         });
         try
@@ -79,7 +80,7 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
     public async Task<(IHypervisor Hypervisor, AgentLink Agent)> WakeAsync(MachineStart start, MachineParts parts, CancellationToken cancellationToken)
     {
         var (hypervisor, agent, timings) = await BringUpAsync(start, parts, context.Time.GetTimestamp(), () => { }, cancellationToken);
-        parts.Update(r => r with { Phase = MachinePhase.Running, IsSaving = false, Timings = timings });
+        parts.Update(r => r with { Phase = MachinePhase.Running, IsSaving = false, Timings = timings, BootedInstead = start is MachineRestore ? null : r.BootedInstead });
         return (hypervisor, agent);
     }
 
@@ -148,9 +149,15 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
         try
         {
             var restore = start as MachineRestore;
+            var (folder, snapshot) = start switch
+            {
+                MachineRestore => (restore!.Folder, restore.Snapshot),
+                MachineBoot { Instead: { Snapshot.DiskSums: not null } instead } => (instead.Folder, instead.Snapshot),
+                _ => (null, null),
+            };
             making = start.IsAwaking ? Task.CompletedTask
-                : restore is null ? MakeDiskAsync(disk, record.Spec, cancellationToken)
-                : MachineDisk.RestoreAsync(disk, restore.Folder, restore.Snapshot, cancellationToken);
+                : snapshot is null ? MakeDiskAsync(disk, record.Spec, cancellationToken)
+                : MachineDisk.RestoreAsync(disk, folder!, snapshot, cancellationToken);
             var plugging = record.Spec.Network == NetworkMode.Nat ? PlugAsync() : Task.CompletedTask;
             cgroup.Create(start.Driver.MemoryLimit(record.Spec, record.Accelerated));
             cgroup.Favor(starting: true);

@@ -140,6 +140,22 @@ public sealed class MachineCommandTests
         Assert.Equal("?parent=s1", server.Requests[^1].Query);
     }
 
+    [Theory]
+    [InlineData("restore", "s1", "POST /api/v1/snapshots/s1/restore")]
+    [InlineData("wake", "abc123", "POST /api/v1/machines/abc123/wake")]
+    public async Task BootedInstead_IsSaid(string command, string id, string request)
+    {
+        await using var server = new FakeServer();
+        var machine = new { id = "abc123", name = "web-1", state = "running", bootedInstead = "The memory is damaged." };
+        server.OnJson(request, command == "wake" ? machine : new { items = new[] { machine } });
+        using var cli = new Fakes.Cli(server);
+
+        var (code, _, error) = await cli.RunAsync("machine", command, id);
+
+        Assert.Equal(0, code);
+        Assert.Contains("abc123 was booted with its saved disk instead: The memory is damaged.", error, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Network_ListCreateRemove_AskTheServer()
     {

@@ -215,6 +215,18 @@ public sealed class MachineApiTests(TestPlatform platform, SpawnedMachine machin
         using var needed = await platform.Http.DeleteAsync(path);
         Assert.Equal(("machine_state", $"Snapshot {smaller["id"]} builds on {snapshot["id"]} and could not be restored without it. Remove that one first."), await ProblemAsync(needed));
         Assert.Equal(HttpStatusCode.NoContent, (await platform.Http.DeleteAsync($"/api/v1/snapshots/{smaller["id"]}")).StatusCode);
+
+        // What is left of a damaged one is its disk.
+        var memory = Directory.EnumerateFiles(platform.Options.DataFolder, "memory", SearchOption.AllDirectories).Single(file => file.Contains((string)snapshot["id"]!, StringComparison.Ordinal));
+        await using (var file = File.OpenWrite(memory))
+            file.SetLength(file.Length / 2);
+        using var booted = await platform.Http.PostAsJsonAsync($"{path}/restore", new { name = "booted" });
+        var instead = (await booted.Content.ReadFromJsonAsync<JsonNode>())!["items"]![0]!;
+        Assert.Contains("memory", (string?)instead["bootedInstead"], StringComparison.Ordinal);
+        using var read = await platform.Http.PostAsJsonAsync($"/api/v1/machines/{instead["id"]}/exec", new { command = new[] { "sh", "-c", "cat /mark; echo $FROM" } });
+        Assert.Equal("kept\nspawn\n", (string?)(await read.Content.ReadFromJsonAsync<JsonNode>())!["output"]);
+        Assert.Equal(HttpStatusCode.NoContent, (await platform.Http.DeleteAsync($"/api/v1/machines/{instead["id"]}")).StatusCode);
+
         Assert.Equal(HttpStatusCode.NoContent, (await platform.Http.DeleteAsync(path)).StatusCode);
         Assert.Equal(HttpStatusCode.NotFound, (await platform.Http.DeleteAsync(path)).StatusCode);
         Assert.Equal(HttpStatusCode.NotFound, (await platform.Http.GetAsync("/api/v1/snapshots/..%2f..%2fpostgres")).StatusCode);

@@ -240,7 +240,7 @@ public sealed class MachineHostTests
         Assert.InRange(Directory.GetFiles("/proc/self/fd").Length, 0, descriptors + 10);
     }
 
-    private static async IAsyncEnumerable<string> LinesAsync(Machine machine, long from)
+    internal static async IAsyncEnumerable<string> LinesAsync(Machine machine, long from)
     {
         var text = "";
         await foreach (var chunk in machine.ReadOutputAsync(from, CancellationToken.None))

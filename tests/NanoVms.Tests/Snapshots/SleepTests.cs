@@ -106,6 +106,7 @@ public sealed class SleepTests
         Assert.Empty(test.Processes());
         await machine.WakeAsync(TestHost.Shell("sync; cat /mark; sleep 1000"), CancellationToken.None);
         Assert.Equal(MachineState.Running, machine.State);
+        Assert.Contains("'memory'", machine.BootedInstead, StringComparison.Ordinal);
         Assert.Equal("kept", (await TestHost.RunAsync(machine, "cat /mark")).Output);
         Assert.False(Directory.Exists(Path.GetDirectoryName(memory)));
         await foreach (var chunk in machine.ReadOutputAsync(0, CancellationToken.None))

@@ -171,6 +171,42 @@ public sealed class SnapshotTests : IDisposable
             Assert.ThrowsAsync<MachineException>(() => test.Host.RestoreAsync(Snapshot, change, CancellationToken.None));
     }
 
+    [Fact]
+    public async Task Restore_MemoryIsDamaged_BootsWithTheSavedDisk()
+    {
+        await using var test = await TestHost.OpenAsync();
+        var machine = await test.StartAsync(Counting);
+        Assert.Equal(0, (await TestHost.RunAsync(machine, "echo kept >/mark; sync")).Exit.ExitCode);
+        _ = await machine.SnapshotAsync(Snapshot, CancellationToken.None);
+        await machine.StopAsync(TimeSpan.Zero, CancellationToken.None);
+        var main = TestHost.Shell("echo again; sleep 1000");
+
+        machine = await test.Host.RestoreAsync(Snapshot, null, main, CancellationToken.None);
+        Assert.Null(machine.BootedInstead);
+        await machine.StopAsync(TimeSpan.Zero, CancellationToken.None);
+
+        var path = Path.Combine(Snapshot, "memory");
+        _ = Flip(path, new FileInfo(path).Length / 2);
+        machine = await test.Host.RestoreAsync(Snapshot, null, main, CancellationToken.None);
+        Assert.Contains("'memory' is not what was saved", machine.BootedInstead, StringComparison.Ordinal);
+        Assert.Equal("kept", (await TestHost.RunAsync(machine, "cat /mark")).Output);
+        await foreach (var line in MachineHostTests.LinesAsync(machine, 0))
+        {
+            Assert.Equal("again", line);
+            break;
+        }
+
+        await test.ReopenAsync();
+        Assert.Contains("'memory'", Assert.Single(test.Host.Machines).BootedInstead, StringComparison.Ordinal);
+        await Assert.Single(test.Host.Machines).StopAsync(TimeSpan.Zero, CancellationToken.None);
+
+        // Of a disk there is nothing else to take.
+        path = Path.Combine(Snapshot, "disk");
+        _ = Flip(path, new FileInfo(path).Length / 2);
+        Assert.Contains("'disk'", (await Assert.ThrowsAsync<MachineException>(() => test.Host.RestoreAsync(Snapshot, null, main, CancellationToken.None))).Message, StringComparison.Ordinal);
+        Assert.Empty(await test.LeftoversAsync());
+    }
+
     private static byte Flip(string path, long place)
     {
         using var file = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite);

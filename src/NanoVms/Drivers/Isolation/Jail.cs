@@ -73,7 +73,7 @@ internal static partial class Jail
         {
             var (result, id) = await Aside.RunAsync(() => Start(plan, prepared), "hypervisor start");
             DetachedProcess.Check(result, command);
-            return ProcessIdentity.Of(id) ?? throw DetachedProcess.Ended(id, command);
+            return ProcessIdentity.OfChild(id);
         }
         catch (IOException e)
         {

@@ -60,7 +60,9 @@ public sealed class ContainerDriverTests
     public async Task Stop_StopSignalOfTheImage_IsWhatTheMainProcessGets()
     {
         await using var test = await OpenAsync();
-        var machine = await StartAsync(test, "trap 'exit 8' QUIT; trap 'exit 7' TERM; while :; do sleep 0.1; done", spec => spec with { StopSignal = 3 });
+        var machine = await StartAsync(test, "trap 'exit 8' QUIT; trap 'exit 7' TERM; echo ready; while :; do sleep 0.1; done", spec => spec with { StopSignal = 3 });
+        await foreach (var _ in machine.ReadOutputAsync(0, CancellationToken.None))
+            break;
         await machine.StopAsync(Soon, CancellationToken.None);
         Assert.Equal(8, (await machine.Exited).ExitCode);
     }
