@@ -234,7 +234,7 @@ public sealed class Machine
     /// its turn, as long as others boot.
     /// </summary>
     /// <param name="main">
-    /// What is started if what was saved turns out to be damaged: the machine then boots with its disk as it was. Null to refuse that, and leave it asleep.
+    /// What is started if what was saved turns out to be damaged: the machine then boots with its disk as it was. Without it one that had a main process stays asleep.
     /// </param>
     /// <exception cref="MachineException">It did not wake, and sleeps on; or it has ended, if it failed only after it had begun to go on.</exception>
     public async Task WakeAsync(ProcessSpec? main, CancellationToken cancellationToken)

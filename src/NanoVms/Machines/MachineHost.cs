@@ -125,13 +125,16 @@ public sealed class MachineHost : IAsyncDisposable
     /// <exception cref="SnapshotException">There is no snapshot in the folder.</exception>
     /// <exception cref="MachineException">It did not come up, for example because the snapshot is damaged. Nothing of it is left, as after a cancellation.</exception>
     public Task<Machine> RestoreAsync(string folder, Func<MachineSpec, MachineSpec>? change, CancellationToken cancellationToken) =>
-        RestoreAsync(folder, change, null, cancellationToken);
+        RestoreAsync(folder, change, boots: false, null, cancellationToken);
 
     /// <summary>The same; should what was saved of its memory be damaged, it boots with its saved disk, and <see cref="Machine.BootedInstead"/> says why.</summary>
-    /// <param name="main">What a machine that boots runs; null to refuse what is damaged.</param>
+    /// <param name="main">What a machine that boots runs; without it one that had a main process is refused.</param>
     /// <exception cref="SnapshotException">As of the other.</exception>
     /// <exception cref="MachineException">As of the other; also when the disk is damaged.</exception>
-    public async Task<Machine> RestoreAsync(string folder, Func<MachineSpec, MachineSpec>? change, ProcessSpec? main, CancellationToken cancellationToken)
+    public Task<Machine> RestoreAsync(string folder, Func<MachineSpec, MachineSpec>? change, ProcessSpec? main, CancellationToken cancellationToken) =>
+        RestoreAsync(folder, change, boots: true, main, cancellationToken);
+
+    private async Task<Machine> RestoreAsync(string folder, Func<MachineSpec, MachineSpec>? change, bool boots, ProcessSpec? main, CancellationToken cancellationToken)
     {
         var snapshot = SnapshotManifest.Read(folder);
         // What two machines must not share stays with the saved one.
@@ -145,7 +148,7 @@ public sealed class MachineHost : IAsyncDisposable
         {
             return await BringUpAsync(spec, (driver, boot) => new MachineRestore(driver, spec, boot, folder, snapshot), cancellationToken);
         }
-        catch (MachineException e) when (e.InnerException is SnapshotException damage && main is not null)
+        catch (MachineException e) when (boots && e.InnerException is SnapshotException damage && (main is not null || !snapshot.HasMain))
         {
             Log.BootedInstead(_context.Logger, folder, spec.Name, e.Message);
             return await BringUpAsync(

@@ -36,7 +36,7 @@ internal sealed class MachineSleep(
     }
 
     /// <param name="main">
-    /// What runs if what was saved turns out to be damaged: the machine is then booted with its disk as it was. Null to leave it asleep.
+    /// What runs if what was saved turns out to be damaged: the machine is then booted with its disk as it was. Without it one that had a main process stays asleep.
     /// </param>
     /// <exception cref="MachineException">It did not come up: it sleeps on or, when it had begun to go on, it has ended.</exception>
     public async Task<MachineLife> WakeAsync(MachineLife life, ProcessSpec? main, CancellationToken cancellationToken)
@@ -50,7 +50,7 @@ internal sealed class MachineSleep(
             // From here on not canceled: who left in the middle would end a machine that is going on already.
             return await WakeAsync(life, driver, files);
         }
-        catch (MachineException e) when (e.InnerException is SnapshotException damage && main is not null)
+        catch (MachineException e) when (e.InnerException is SnapshotException damage && (main is not null || !record.HasMain))
         {
             Log.BootedInstead(context.Logger, record.Id, record.Spec.Name, e.Message);
             life.Parts.Update(r => r with { OutputBefore = r.OutputAsleep, BootedInstead = damage.Message });

@@ -207,6 +207,25 @@ public sealed class SnapshotTests : IDisposable
         Assert.Empty(await test.LeftoversAsync());
     }
 
+    [Fact]
+    public async Task Restore_MemoryIsDamagedAndNothingRan_BootsWithTheSavedDisk()
+    {
+        await using var test = await TestHost.OpenAsync();
+        var machine = await test.StartAsync(null);
+        Assert.Equal(0, (await TestHost.RunAsync(machine, "echo kept >/mark; sync")).Exit.ExitCode);
+        _ = await machine.SnapshotAsync(Snapshot, CancellationToken.None);
+        await machine.StopAsync(TimeSpan.Zero, CancellationToken.None);
+        var path = Path.Combine(Snapshot, "memory");
+        _ = Flip(path, new FileInfo(path).Length / 2);
+
+        _ = await Assert.ThrowsAsync<MachineException>(() => test.Host.RestoreAsync(Snapshot, null, CancellationToken.None));
+        machine = await test.Host.RestoreAsync(Snapshot, null, null, CancellationToken.None);
+        Assert.NotNull(machine.BootedInstead);
+        Assert.Equal("kept", (await TestHost.RunAsync(machine, "cat /mark")).Output);
+        await machine.StopAsync(TimeSpan.Zero, CancellationToken.None);
+        Assert.Empty(await test.LeftoversAsync());
+    }
+
     private static byte Flip(string path, long place)
     {
         using var file = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite);
