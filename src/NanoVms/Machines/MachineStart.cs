@@ -9,6 +9,9 @@ internal abstract record MachineStart(IMachineDriver Driver, MachineSpec Spec, B
 {
     public abstract bool HasMain { get; }
 
+    /// <summary>The snapshot whose disk it has; null for a disk of its own.</summary>
+    public virtual (string Folder, SnapshotManifest Snapshot)? SavedDisk => null;
+
     /// <summary>True for a machine that slept: its disk is there, and it stays who it is.</summary>
     public bool IsAwaking { get; init; }
 }
@@ -21,6 +24,8 @@ internal sealed record MachineBoot(IMachineDriver Driver, MachineSpec Spec, Boot
 
     /// <summary>What it was to go on from, had that not been damaged; null for a boot that was wanted.</summary>
     public MachineBootInstead? Instead { get; init; }
+
+    public override (string Folder, SnapshotManifest Snapshot)? SavedDisk => Instead is { Snapshot.DiskSums: not null } ? (Instead.Folder, Instead.Snapshot) : null;
 }
 
 /// <param name="Folder">The snapshot whose disk it has.</param>
@@ -32,4 +37,6 @@ internal sealed record MachineRestore(IMachineDriver Driver, MachineSpec Spec, B
     : MachineStart(Driver, Spec, Boot)
 {
     public override bool HasMain => Snapshot.HasMain;
+
+    public override (string Folder, SnapshotManifest Snapshot)? SavedDisk => (Folder, Snapshot);
 }

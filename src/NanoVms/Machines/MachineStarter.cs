@@ -149,15 +149,9 @@ internal sealed class MachineStarter(MachineContext context, MachineHostOptions 
         try
         {
             var restore = start as MachineRestore;
-            var (folder, snapshot) = start switch
-            {
-                MachineRestore => (restore!.Folder, restore.Snapshot),
-                MachineBoot { Instead: { Snapshot.DiskSums: not null } instead } => (instead.Folder, instead.Snapshot),
-                _ => (null, null),
-            };
             making = start.IsAwaking ? Task.CompletedTask
-                : snapshot is null ? MakeDiskAsync(disk, record.Spec, cancellationToken)
-                : MachineDisk.RestoreAsync(disk, folder!, snapshot, cancellationToken);
+                : start.SavedDisk is var (folder, snapshot) ? MachineDisk.RestoreAsync(disk, folder, snapshot, cancellationToken)
+                : MakeDiskAsync(disk, record.Spec, cancellationToken);
             var plugging = record.Spec.Network == NetworkMode.Nat ? PlugAsync() : Task.CompletedTask;
             cgroup.Create(start.Driver.MemoryLimit(record.Spec, record.Accelerated));
             cgroup.Favor(starting: true);
